@@ -1,0 +1,94 @@
+"""An endpoint's deliveries in memory: bounded, in order, retries waiting aside. No I/O, no clock."""
+
+import heapq
+import itertools
+from collections import deque
+from dataclasses import dataclass
+
+from pushd.event import Attempt, Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A delivery with what has been tried of it: the number of attempts, and the last one."""
+
+    delivery: Delivery
+    attempts: int = 0
+    last: Attempt | None = None
+
+
+class Lane:
+    """Deliveries that wait (new ones in order, retries until they are due) or are in a pusher's hand.
+
+    Full, it marks itself behind: rows are left in the table. Half empty again,
+    it wants them looked for.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.behind = False  # set when a claim passed this lane by, cleared when a sweep begins to catch up
+        self._new: deque[Job] = deque()
+        self._retries: list[tuple[float, int, Job]] = []  # a heap by due time; the number keeps equal times in order
+        self._numbers = itertools.count()
+        self._taken: dict[tuple[int, int, int], Job] = {}
+
+    def __repr__(self) -> str:
+        behind = ", behind" if self.behind else ""
+        return f"<Lane new={len(self._new)} retries={len(self._retries)} taken={len(self._taken)}/{self.size}{behind}>"
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._retries) + len(self._taken)
+
+    @property
+    def room(self) -> int:
+        return self.size - len(self)
+
+    @property
+    def queued(self) -> int:
+        return len(self._new) + len(self._retries)
+
+    @property
+    def busy(self) -> int:
+        return len(self._taken)
+
+    @property
+    def wants_sweep(self) -> bool:
+        """Whether rows were left in the table for it, and it has room for half a lane of them."""
+        return self.behind and len(self) * 2 <= self.size
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next retry may be taken; None when none waits."""
+        return self._retries[0][0] if self._retries else None
+
+    def put(self, delivery: Delivery) -> None:
+        """Add a claimed delivery. Who claims asks for `room` first; this never refuses, for a claim cannot be undone."""
+        self._new.append(Job(delivery))
+
+    def take(self, now: float) -> Job | None:
+        """Hand out the next job: a retry that is due, else the oldest new one; None when there is neither."""
+        if self._retries and self._retries[0][0] <= now:
+            _, _, job = heapq.heappop(self._retries)
+        elif self._new:
+            job = self._new.popleft()
+        else:
+            return None
+        self._taken[job.delivery.key] = job
+        return job
+
+    def retry(self, job: Job, at: float) -> None:
+        """Take a job back until `at`; `job` carries what has been tried by now."""
+        del self._taken[job.delivery.key]
+        heapq.heappush(self._retries, (at, next(self._numbers), job))
+
+    def done(self, job: Job) -> None:
+        """Forget a job that has its outcome."""
+        del self._taken[job.delivery.key]
+
+    def empty(self) -> list[Job]:
+        """Hand over all that is left, whoever has it, for release."""
+        left = [*self._taken.values(), *(job for _, _, job in sorted(self._retries)), *self._new]
+        self._taken.clear()
+        self._retries.clear()
+        self._new.clear()
+        return left

@@ -1,0 +1,57 @@
+"""The ear: a session that does nothing but LISTEN, and is asked every few seconds whether it still lives."""
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from psycopg import sql
+
+from pushd.event import row_ids
+from pushd.inbox import Inbox
+from pushd.log import pairs
+from pushd.postgres import STATEMENT_BOUND, Connection, probe
+from pushd.stats import Stats
+
+log = logging.getLogger(__name__)
+
+_PROBE_EVERY = 5.0  # seconds; a half-open socket is silent: we are deaf for this and the bound at the most
+_PROBE_BOUND = 3.0
+
+
+class Listener:
+    """Turns notifications into ids for the inbox. It is only a hint that is lost when it fails: a sweep follows."""
+
+    def __init__(self, channel: str, inbox: Inbox, stats: Stats) -> None:
+        self._channel = channel
+        self._inbox = inbox
+        self._stats = stats
+        self.active = asyncio.Event()  # set while LISTEN is committed on a connection that answers
+
+    async def listen(self, connection: Connection) -> NoReturn:
+        """Listen until the connection breaks."""
+        async with asyncio.timeout(STATEMENT_BOUND):
+            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
+        log.info("listening %s", pairs(channel=self._channel))
+        self.active.set()
+        try:
+            # Not before LISTEN is committed: rows committed until then made no sound for us.
+            self._inbox.want_sweep()
+            while True:
+                async for notification in connection.notifies(timeout=_PROBE_EVERY):
+                    self._hear(notification.payload)
+                await probe(connection, _PROBE_BOUND)
+        finally:
+            self.active.clear()
+
+    def _hear(self, payload: str) -> None:
+        self._stats.notifications += 1
+        try:
+            ids = row_ids(payload)
+        except ValueError as error:
+            self._stats.bad_notifications += 1
+            log.warning("notification ignored, it is not from pushd's trigger %s", pairs(payload=error))
+            return
+        if ids is None:
+            self._inbox.want_sweep()
+        else:
+            self._inbox.add(ids)

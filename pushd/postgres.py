@@ -1,0 +1,119 @@
+"""Connections to PostgreSQL, each for one purpose and opened again for ever; knows no business."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import backoff
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from pushd.log import pairs
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+STATEMENT_TIMEOUT = 10.0  # seconds, on the server; ours is a little longer, so that its answer is the one that counts
+STATEMENT_BOUND = STATEMENT_TIMEOUT + 2.0
+_CONNECT_BOUND = 20.0  # seconds for all hosts of a connection string together
+_STEADY = 5.0  # seconds that a connection has to last before the waits start over
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+
+# A connection string that sets one of these itself wins.
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "target_session_attrs": "read-write",
+    "client_encoding": "UTF8",
+}
+
+
+class Session:
+    """One dedicated session, named for its purpose; lost, it is opened again, for ever."""
+
+    def __init__(self, dsn: str, purpose: str, on_reconnect: Callable[[], None], *, blocking: bool = False) -> None:
+        self._dsn = dsn
+        self._purpose = purpose
+        self._on_reconnect = on_reconnect
+        self._blocking = blocking  # its statements wait on purpose: the server is to set them no limit
+        self.connected = False
+
+    def __repr__(self) -> str:
+        return f"<Session {self._purpose} {'connected' if self.connected else 'not connected'}>"
+
+    async def run(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Do `work` on a connection; whenever PostgreSQL fails it, start it anew on a new one."""
+        loop = asyncio.get_running_loop()
+        waits, failures, since = _waits(), 0, loop.time()
+        while True:
+            started = loop.time()
+            try:
+                async with connect(self._dsn, self._purpose, blocking=self._blocking) as connection:
+                    self.connected = True
+                    if failures:
+                        log.info("connected again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s"))
+                        self._on_reconnect()
+                    started, failures = loop.time(), 0
+                    return await work(connection)
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                lost = self.connected
+                self.connected = False
+                if lost and loop.time() - started > _STEADY:
+                    waits = _waits()
+                if not failures:
+                    since = loop.time()
+                level = logging.DEBUG if failures else logging.WARNING  # once an outage is enough
+                log.log(level, "no connection, trying again for ever %s", pairs(session=self._purpose, error=brief(error)))
+                failures += 1
+                # Full jitter: many clients of a restarted server must not come back in step.
+                await asyncio.sleep(backoff.full_jitter(next(waits)))
+
+
+def _waits() -> Any:
+    waits = backoff.expo(base=2, factor=_FIRST_WAIT, max_value=_LONGEST_WAIT)
+    next(waits)
+    return waits
+
+
+@contextlib.asynccontextmanager
+async def connect(dsn: str, purpose: str, *, blocking: bool = False) -> AsyncIterator[Connection]:
+    """Open a session in autocommit mode that shows its purpose in pg_stat_activity, and close it."""
+    parameters = _DEFAULTS | {"application_name": f"pushd {purpose}"} | conninfo_to_dict(dsn)
+    async with asyncio.timeout(_CONNECT_BOUND):
+        connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+    try:
+        async with asyncio.timeout(STATEMENT_BOUND):
+            limit = 0 if blocking else int(STATEMENT_TIMEOUT * 1000)
+            await connection.execute(f"set statement_timeout = {limit}")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def probe(connection: Connection, bound: float) -> None:
+    """Make sure that somebody answers at the other end within `bound` seconds; TimeoutError or psycopg.Error if not."""
+    async with asyncio.timeout(bound):
+        await connection.execute("select")
+
+
+@functools.cache
+def statement(name: str) -> str:
+    """The text of queries/NAME.sql."""
+    return files("pushd").joinpath("queries", f"{name}.sql").read_text("utf-8")
+
+
+def brief(error: BaseException) -> str:
+    """An error as one line for a log; PostgreSQL's own come with a second line, of where in the statement it was."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

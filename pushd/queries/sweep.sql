@@ -1,0 +1,25 @@
+-- A page of the fresh window: rows that one of these endpoints is owed and nobody has taken for it,
+-- oldest first, after a position. Rows are only named here; the claim loads them.
+select
+  r.create_time::text as position,
+  r.id::bigint as id
+from {table} as r
+where {in_window}
+  and {plausible}
+  and r.wallet_code <> ''
+  and (r.create_time, r.id) > (%(after_time)s, %(after_id)s)
+  and exists (
+    select
+    from pushd.endpoint as e
+    where e.id = any(%(endpoint_ids)s::smallint[])
+      and e.since <= {row_time}
+      and not exists (
+        select
+        from pushd.delivery as d
+        where d.row_time = {row_time}
+          and d.row_id = r.id
+          and d.endpoint_id = e.id
+      )
+  )
+order by r.create_time, r.id
+limit %(size)s

@@ -1,0 +1,19 @@
+"""Tell the service manager what state we are in: the protocol of sd_notify(3)."""
+
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Send a state such as "READY=1" to $NOTIFY_SOCKET; does nothing where there is none, or nobody behind it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]  # Linux's abstract namespace
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.setblocking(False)
+            sock.sendto(state.encode(), address)
+    except OSError:
+        return  # a manager that does not listen must not stop the daemon
