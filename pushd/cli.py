@@ -12,6 +12,7 @@ import psycopg
 import uvloop
 from pydantic import SecretStr
 
+import pushd.demo
 from pushd import __version__, configfile, daemon, log, migrations, postgres
 from pushd.errors import PushdError
 
@@ -93,6 +94,14 @@ def migrate(path: Path | None, dsn: str | None, to: int | None, *, down: bool, p
             click.echo("nothing to do")
 
     _complete(_with_database(secret, work))
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Stay up until Ctrl-C.")
+def demo(*, keep: bool) -> None:
+    """See it work: a PostgreSQL of its own, two receivers, the daemon, and rows as they come."""
+    if not _complete(pushd.demo.tell(click.echo, keep=keep)):
+        raise PushdError("the demo did not go as it should")
 
 
 async def _with_database(dsn: SecretStr, work: Callable[[postgres.Connection], Awaitable[Result]]) -> Result:

@@ -134,7 +134,12 @@ def _take_secret_files(document: dict[str, Any], origins: dict[_Path, str], envi
     """Put the secrets that stand in files of their own into the document; answers what went wrong."""
     mistakes = []
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    secrets = [(table, key) for table, model in _TABLES.items() for key, field in model.model_fields.items() if _is_secret(field)]
+    secrets = [
+        (table, key)
+        for table, model in _TABLES.items()
+        for key, field in model.model_fields.items()
+        if _is_secret(field)
+    ]
     for table, key in secrets:
         values = document[table]
         if not isinstance(values, dict):

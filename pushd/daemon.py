@@ -148,7 +148,9 @@ class Daemon:
             # 1. Nothing new is claimed.
             await _let_go(finding)
             # 2. What is claimed has its time to end well.
-            log.info("stopping, finishing what is claimed %s", pairs(limit=f"{self._config.daemon.shutdown_timeout:g}s"))
+            log.info(
+                "stopping, finishing what is claimed %s", pairs(limit=f"{self._config.daemon.shutdown_timeout:g}s")
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.daemon.shutdown_timeout):
                     await pipeline.drained()

@@ -32,14 +32,14 @@ class Migration:
 def available() -> list[Migration]:
     """All steps there are, in order."""
     texts: dict[tuple[int, str], dict[str, str]] = {}
-    for file in _directory().iterdir():
+    for file in directory().iterdir():
         if matched := _NAME.fullmatch(file.name):
             version, name, direction = matched.groups()
             texts.setdefault((int(version), name), {})[direction] = file.read_text("utf-8")
     return [Migration(version, name, **both) for (version, name), both in sorted(texts.items())]
 
 
-def _directory() -> Traversable:
+def directory() -> Traversable:
     """Inside the package once it is installed; beside it in a checkout."""
     installed = files("pushd").joinpath("sql")
     return installed if installed.is_dir() else Path(__file__).parent.parent / "sql"

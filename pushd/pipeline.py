@@ -241,7 +241,9 @@ def _report(settlement: Settlement, endpoint: Endpoint) -> None:
     match settlement.outcome:
         case Outcome.DELIVERED:
             took = f"{last.seconds * 1000:.1f}" if last else None
-            fields = pairs(id=row.id, wallet_code=row.wallet_code, endpoint=endpoint.name, attempts=settlement.attempts, ms=took)
+            fields = pairs(
+                id=row.id, wallet_code=row.wallet_code, endpoint=endpoint.name, attempts=settlement.attempts, ms=took
+            )
             log.info("OCR钱包数据推送成功 %s", fields)
         case Outcome.FAILED:
             fields = pairs(url=shown(endpoint.url), id=row.id, attempts=settlement.attempts, error=last)

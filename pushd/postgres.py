@@ -61,7 +61,9 @@ class Session:
                 async with connect(self._dsn, self._purpose, blocking=self._blocking) as connection:
                     self.connected = True
                     if failures:
-                        log.info("connected again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s"))
+                        log.info(
+                            "connected again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s")
+                        )
                         self._on_reconnect()
                     started, failures = loop.time(), 0
                     return await work(connection)
@@ -73,7 +75,9 @@ class Session:
                 if not failures:
                     since = loop.time()
                 level = logging.DEBUG if failures else logging.WARNING  # once an outage is enough
-                log.log(level, "no connection, trying again for ever %s", pairs(session=self._purpose, error=brief(error)))
+                log.log(
+                    level, "no connection, trying again for ever %s", pairs(session=self._purpose, error=brief(error))
+                )
                 failures += 1
                 # Full jitter: many clients of a restarted server must not come back in step.
                 await asyncio.sleep(backoff.full_jitter(next(waits)))

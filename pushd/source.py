@@ -89,7 +89,12 @@ class Source:
         self._unreadable: set[int] = set()  # rows that PostgreSQL cannot hand out, reported once
 
     async def claim(
-        self, connection: Connection, ids: Collection[int], endpoints: dict[int, str], daemon_id: int, data_expiry: float
+        self,
+        connection: Connection,
+        ids: Collection[int],
+        endpoints: dict[int, str],
+        daemon_id: int,
+        data_expiry: float,
     ) -> Claimed:
         """Take and load the rows with these ids for these endpoints (id → name), all that nobody has taken.
 
@@ -186,7 +191,9 @@ def _watch(source: config.Source) -> str:
     return f"as the table's owner, run  select pushd.watch('{source.table}');"
 
 
-def _parts(source: config.Source, schema: str, name: str, types: dict[str, str]) -> tuple[str, dict[str, sql.Composable]]:
+def _parts(
+    source: config.Source, schema: str, name: str, types: dict[str, str]
+) -> tuple[str, dict[str, sql.Composable]]:
     time_type = types["create_time"]
     if time_type not in _TIME_COLUMNS:
         known = ", ".join(_TIME_COLUMNS)

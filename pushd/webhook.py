@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import os
 from types import TracebackType
 from typing import Self
 
@@ -85,7 +86,7 @@ def _reason(error: Exception) -> str:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return f"tls: {getattr(error, 'certificate_error', None) or error.os_error}"
         case aiohttp.ClientConnectorError():
-            return f"connect: {error.os_error.strerror or error.os_error}"
+            return f"connect: {_os_reason(error.os_error)}"
         case aiohttp.ClientPayloadError():
             return "http: the answer broke off"
         case aiohttp.ServerDisconnectedError():
@@ -93,8 +94,13 @@ def _reason(error: Exception) -> str:
         case aiohttp.ClientResponseError():
             return f"http: malformed answer: {error.message}"
         case OSError():
-            return f"network: {error.strerror or type(error).__name__}"
+            return f"network: {_os_reason(error)}"
     return f"http: {type(error).__name__}"
+
+
+def _os_reason(error: OSError) -> str:
+    """The system's word for it; event loops put words of their own, with addresses, into the text."""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else type(error).__name__
 
 
 def _retry_after(value: str | None, date: str | None) -> float | None:

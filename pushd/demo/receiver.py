@@ -1,0 +1,91 @@
+"""A receiver on this machine that writes down what it gets, and can be told to refuse some of it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request: when it came (time.time), its headers and body, and how it was answered."""
+
+    at: float
+    headers: dict[str, str]
+    raw: bytes
+    status: int
+
+    @property
+    def body(self) -> Any:
+        return orjson.loads(self.raw)
+
+    @property
+    def row_id(self) -> int:
+        return int(self.body["data"]["id"])
+
+    @property
+    def webhook_id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+Answer = Callable[["Receiver", web.Request, bytes], Awaitable[web.StreamResponse]]
+
+
+async def accept(_: "Receiver", __: web.Request, ___: bytes) -> web.StreamResponse:
+    """The answer of a receiver without quarrels."""
+    return web.json_response({"success": True})
+
+
+class Receiver:
+    """An HTTP server on 127.0.0.1; `answer` may be changed at any time."""
+
+    def __init__(self, answer: Answer = accept) -> None:
+        self.answer = answer
+        self.arrivals: list[Arrival] = []
+        self._came = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    def url(self, path: str = "/webhook") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def accepted(self) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals if 200 <= arrival.status < 300]  # noqa: PLR2004
+
+    @property
+    def accepted_rows(self) -> Counter[int]:
+        """How often each row was accepted."""
+        return Counter(arrival.row_id for arrival in self.accepted)
+
+    async def until(self, done: Callable[[], bool], within: float = 10.0) -> None:
+        """Wait until `done` holds, looked at after each arrival; TimeoutError otherwise."""
+        async with asyncio.timeout(within), self._came:
+            await self._came.wait_for(done)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        at = time.time()
+        response = await self.answer(self, request, raw)
+        async with self._came:
+            self.arrivals.append(Arrival(at, dict(request.headers), raw, response.status))
+            self._came.notify_all()
+        return response
