@@ -27,7 +27,7 @@ _Path = tuple[str | int, ...]
 _TABLES: dict[str, type[BaseModel]] = {
     name: field.annotation
     for name, field in Config.model_fields.items()
-    if field.annotation and issubclass(field.annotation, BaseModel)
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 
 
@@ -46,10 +46,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            mistakes.append(_mistake(path, text, origins, detail))
-        config = None
-    if mistakes or config is None:
+        details = error.errors(include_url=False, include_input=False)
+        raise ConfigError([*mistakes, *(_mistake(path, text, origins, detail) for detail in details)]) from None
+    if mistakes:
         raise ConfigError(mistakes)
     return config
 
@@ -177,30 +176,27 @@ def _mistake(path: Path, text: str, origins: Mapping[_Path, str], detail: ErrorD
     return f"{origin}: {key}: {_what(detail)}"
 
 
-def _what(detail: ErrorDetails) -> str:  # noqa: PLR0911 (a table of sentences, one return each)
-    context = detail.get("ctx", {})
-    match detail["type"]:
-        case "extra_forbidden":
-            return _unknown(str(detail["loc"][-1]), _TABLES.get(str(detail["loc"][0]), Config))
-        case "value_error":
-            return str(context["error"])
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "bool_type":
-            return "must be true or false"
-        case "int_type" | "int_from_float":
-            return "must be a whole number"
-        case "string_type":
-            return 'must be text in quotes, like "…"'
-        case "tuple_type":
-            return 'must be a list, like ["…"]'
-        case "model_type":
-            return f"must be a table, like [{detail['loc'][0]}]"
-        case "literal_error":
-            return f"must be {context['expected']}"
-    return detail["msg"]
+# What pydantic calls a mistake, and what a person has to be told; {…} is filled from pydantic's context.
+_SENTENCES = {
+    "value_error": "{error}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_type": 'must be text in quotes, like "…"',
+    "string_too_short": "must not be empty",
+    "tuple_type": 'must be a list, like ["…"]',
+    "model_type": "must be a table, like [webhook]",
+    "literal_error": "must be {expected}",
+}
+
+
+def _what(detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return _unknown(str(detail["loc"][-1]), _TABLES.get(str(detail["loc"][0]), Config))
+    sentence = _SENTENCES.get(detail["type"])
+    return sentence.format(**detail.get("ctx", {})) if sentence else detail["msg"]
 
 
 def _unknown(key: str, model: type[BaseModel]) -> str:

@@ -87,7 +87,7 @@ class Attempt:
 
     @property
     def accepted(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004
+        return self.status is not None and 200 <= self.status < 300
 
     def __str__(self) -> str:
         return self.error or f"status {self.status}"

@@ -62,7 +62,7 @@ class Lane:
         return self._retries[0][0] if self._retries else None
 
     def put(self, delivery: Delivery) -> None:
-        """Add a claimed delivery. Who claims asks for `room` first; this never refuses, for a claim cannot be undone."""
+        """Add a claimed delivery; never refuses, so who claims looks at `room` first."""
         self._new.append(Job(delivery))
 
     def take(self, now: float) -> Job | None:

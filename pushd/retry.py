@@ -45,7 +45,7 @@ def decide(  # noqa: PLR0913 (time and chance come in as arguments)
 
 def may_pass(attempt: Attempt) -> bool:
     """Whether the same request may succeed later: no answer at all, or an answer that says so."""
-    return attempt.status is None or attempt.status >= 500 or attempt.status in _PASSING  # noqa: PLR2004
+    return attempt.status is None or attempt.status >= 500 or attempt.status in _PASSING
 
 
 def wait(interval: float, attempts: int, chance: float) -> float:

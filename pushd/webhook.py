@@ -72,7 +72,7 @@ class Webhook:
                     break
         return Attempt(
             status=response.status,
-            error=None if response.ok and response.status < 300 else f"status {response.status}",  # noqa: PLR2004
+            error=None if response.ok and response.status < 300 else f"status {response.status}",
             seconds=asyncio.get_running_loop().time() - started,
             retry_after=_retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
         )

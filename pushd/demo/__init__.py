@@ -32,9 +32,13 @@ _STOP_BOUND = 15.0
 _FAILURES = 2
 
 _INSERT = """
-    insert into ocr_wallet_info (source_ip, msg_id, group_id, wallet_code, serial_no, wx_id, wx_nick_name, pic_url, create_time)
-    values ('192.168.1.100', %(msg_id)s, 'group123@chatroom', %(wallet_code)s, %(serial_no)s, 'user123', %(nick)s, %(pic)s,
-            now() - %(age)s * interval '1 second')
+    insert into ocr_wallet_info (
+        source_ip, msg_id, group_id, wallet_code, serial_no, wx_id, wx_nick_name, pic_url, create_time
+    )
+    values (
+        '192.168.1.100', %(msg_id)s, 'group123@chatroom', %(wallet_code)s, %(serial_no)s, 'user123', %(nick)s, %(pic)s,
+        now() - %(age)s * interval '1 second'
+    )
     returning id
 """
 
@@ -104,7 +108,7 @@ async def _story(say: Say, cluster: Cluster, first: Receiver, second: Receiver) 
     fresh = Counter(row_id for row_id, (sample, _) in committed.items() if not sample.age)
     with contextlib.suppress(TimeoutError):
         for receiver in (first, second):
-            await receiver.until(lambda receiver=receiver: not fresh - receiver.accepted_rows, _ARRIVE_BOUND)
+            await receiver.until_accepted(fresh, _ARRIVE_BOUND)
     for row_id, (sample, at) in committed.items():
         _journey(say, row_id, sample, at, {"first": first, "second": second})
     return all(receiver.accepted_rows == fresh for receiver in (first, second))

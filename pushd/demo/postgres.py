@@ -107,7 +107,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str | Path) -> str:
         as_nobody = self._as_nobody if program == "initdb" else {}  # PostgreSQL's server programs refuse root
         command: Sequence[str | Path] = [self.programs / program, *arguments]
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             command, capture_output=True, text=True, check=False, env=_environment(), cwd="/", **as_nobody
         )
         if done.returncode:

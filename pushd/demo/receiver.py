@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -69,7 +69,7 @@ class Receiver:
 
     @property
     def accepted(self) -> list[Arrival]:
-        return [arrival for arrival in self.arrivals if 200 <= arrival.status < 300]  # noqa: PLR2004
+        return [arrival for arrival in self.arrivals if 200 <= arrival.status < 300]
 
     @property
     def accepted_rows(self) -> Counter[int]:
@@ -80,6 +80,16 @@ class Receiver:
         """Wait until `done` holds, looked at after each arrival; TimeoutError otherwise."""
         async with asyncio.timeout(within), self._came:
             await self._came.wait_for(done)
+
+    async def until_accepted(self, rows: Iterable[int], within: float = 10.0) -> None:
+        """Wait until each of these rows has been accepted; TimeoutError otherwise."""
+        missing = set(rows)
+
+        def none_missing() -> bool:
+            missing.difference_update(self.accepted_rows)
+            return not missing
+
+        await self.until(none_missing, within)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
