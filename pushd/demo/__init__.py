@@ -2,27 +2,22 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file
 from typing import Any
 
-import aiohttp
 import orjson
 import psycopg
 from aiohttp import web
 
 from pushd import migrations
 from pushd.demo.postgres import Cluster
+from pushd.demo.process import DaemonProcess
 from pushd.demo.receiver import Receiver, accept
-from pushd.errors import PushdError
-from pushd.server import STATS_PATH
 
 Say = Callable[[str], None]
 
@@ -75,12 +70,15 @@ async def tell(say: Say, *, keep: bool) -> bool:
         cluster.psql("-c", "grant usage on sequence ocr_wallet_info_id_seq to ocr_service")
         say(f"Applied with psql: {', '.join(map(str, migrations.available()))}")
         async with Receiver() as first, Receiver(_refuse_at_first()) as second:
-            async with _daemon(cluster, first, second) as stats_url:
+            async with DaemonProcess(cluster.folder, _config(cluster, first, second)) as daemon:
+                await daemon.ready()
+                stats_url = await daemon.stats_url()
                 say(f"Receivers listen on {first.url()} and {second.url()}; the daemon is ready.\n")
                 good = await _story(say, cluster, first, second)
-                say("\n" + await _stats(stats_url))
+                say("\n" + _told(stats_url, await daemon.stats()))
                 if keep:
                     await _stay(say, cluster, stats_url)
+                await daemon.stop()
             say(
                 "\nEvery fresh row arrived at both receivers, the stale one at none."
                 if good
@@ -135,62 +133,21 @@ def _refuse_at_first() -> Callable[..., Any]:
     return answer
 
 
-@contextlib.asynccontextmanager
-async def _daemon(cluster: Cluster, first: Receiver, second: Receiver) -> AsyncIterator[str]:
-    """Run the daemon as systemd would, from its own configuration; yields the address of its statistics."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    config = cluster.folder / "config.toml"
-    config.write_text(
-        f"""
+def _config(cluster: Cluster, first: Receiver, second: Receiver) -> str:
+    return f"""
 [webhook]
 urls = ["{first.url()}", "{second.url()}"]
 retry_interval = "500ms"
 [database]
 dsn = "{cluster.dsn(user="pushd_daemon")}"
 [server]
-port = {port}
-""",
-        "utf-8",
-    )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-        ready.bind(str(cluster.folder / "notify"))
-        ready.setblocking(False)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pushd", "run", "-c", str(config)),
-            env=os.environ | {"NOTIFY_SOCKET": str(cluster.folder / "notify"), "PUSHD_LOG_LEVEL": "warn"},
-        )
-        try:
-            await _wait_ready(ready, process)
-            yield f"http://127.0.0.1:{port}{STATS_PATH}"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(_STOP_BOUND):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+port = 0
+"""
 
 
-async def _wait_ready(ready: socket.socket, process: asyncio.subprocess.Process) -> None:
-    said = asyncio.create_task(asyncio.get_running_loop().sock_recv(ready, 4096))
-    ended = asyncio.create_task(process.wait())
-    try:
-        await asyncio.wait([said, ended], timeout=_READY_BOUND, return_when=asyncio.FIRST_COMPLETED)
-        if not said.done() or b"READY=1" not in said.result():
-            raise PushdError("the daemon did not become ready; what it said stands above")
-    finally:
-        said.cancel()
-        ended.cancel()
-
-
-async def _stats(url: str) -> str:
-    async with aiohttp.ClientSession() as client, client.get(url) as response:
-        answer = orjson.loads(await response.read())
-    told = {key: value for key, value in answer["data"].items() if key != "endpoints"}
-    return f"GET {url}\n" + "\n".join(f"    {key:<20} {value}" for key, value in told.items())
+def _told(stats_url: str, stats: dict[str, Any]) -> str:
+    figures = {key: value for key, value in stats.items() if key != "endpoints"}
+    return f"GET {stats_url}\n" + "\n".join(f"    {key:<20} {value}" for key, value in figures.items())
 
 
 async def _stay(say: Say, cluster: Cluster, stats_url: str) -> None:

@@ -21,6 +21,10 @@ class Arrival:
     status: int
 
     @property
+    def accepted(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
     def body(self) -> Any:
         return orjson.loads(self.raw)
 
@@ -47,7 +51,8 @@ class Receiver:
     def __init__(self, answer: Answer = accept) -> None:
         self.answer = answer
         self.arrivals: list[Arrival] = []
-        self._came = asyncio.Condition()
+        self.accepted_rows: Counter[int] = Counter()  # how often each row was accepted
+        self._news = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -67,19 +72,12 @@ class Receiver:
     def url(self, path: str = "/webhook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    @property
-    def accepted(self) -> list[Arrival]:
-        return [arrival for arrival in self.arrivals if 200 <= arrival.status < 300]
-
-    @property
-    def accepted_rows(self) -> Counter[int]:
-        """How often each row was accepted."""
-        return Counter(arrival.row_id for arrival in self.accepted)
-
     async def until(self, done: Callable[[], bool], within: float = 10.0) -> None:
         """Wait until `done` holds, looked at after each arrival; TimeoutError otherwise."""
-        async with asyncio.timeout(within), self._came:
-            await self._came.wait_for(done)
+        async with asyncio.timeout(within):
+            while not done():
+                self._news.clear()
+                await self._news.wait()
 
     async def until_accepted(self, rows: Iterable[int], within: float = 10.0) -> None:
         """Wait until each of these rows has been accepted; TimeoutError otherwise."""
@@ -95,7 +93,9 @@ class Receiver:
         raw = await request.read()
         at = time.time()
         response = await self.answer(self, request, raw)
-        async with self._came:
-            self.arrivals.append(Arrival(at, dict(request.headers), raw, response.status))
-            self._came.notify_all()
+        arrival = Arrival(at, dict(request.headers), raw, response.status)
+        self.arrivals.append(arrival)
+        if arrival.accepted:
+            self.accepted_rows[arrival.row_id] += 1
+        self._news.set()
         return response
