@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -151,6 +153,16 @@ class Database(_Table):
     """Where the table is; a libpq connection string, whose gaps the PG* variables fill."""
 
     dsn: SecretStr = SecretStr("")
+
+    @field_validator("dsn", mode="after")
+    @classmethod
+    def _can_be_parsed(cls, dsn: SecretStr) -> SecretStr:
+        try:
+            conninfo_to_dict(dsn.get_secret_value())
+        except psycopg.ProgrammingError:
+            # libpq would quote from it.
+            raise ValueError('not a libpq connection string, like "host=db dbname=app user=pushd_daemon"') from None
+        return dsn
 
 
 class Source(_Table):

@@ -87,7 +87,7 @@ class Stats:
         }
 
     def totals(self) -> dict[str, int]:
-        total: Counter[str] = Counter()
+        total = Counter(EndpointStats().counts())
         for of in self.endpoints.values():
             total.update(of.counts())
         return dict(total)

@@ -83,6 +83,10 @@ class DaemonProcess:
         if not await self._until(lambda: any("READY=1" in state for state in self.states), within):
             raise PushdError("the daemon did not become ready:\n" + "\n".join(self.lines[-20:]))
 
+    async def doorbell_held(self) -> None:
+        """Wait until every writer notifies it (logged at level debug)."""
+        await self.line("doorbell held")
+
     async def line(self, pattern: str, within: float = 10.0) -> str:
         """Wait for a log line that the pattern is found in, and answer it; PushdError if there is none."""
         if not await self._until(lambda: any(re.search(pattern, line) for line in self.lines), within):
