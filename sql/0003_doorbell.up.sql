@@ -120,14 +120,14 @@ begin
     raise exception 'pushd: the name of % is too long: a channel name has 63 bytes at the most', source;
   end if;
 
-  select string_agg(wanted, ', ')
+  select string_agg(wanted.name, ', ' order by wanted.position)
   into missing
-  from unnest(pushd.source_columns()) as wanted
+  from unnest(pushd.source_columns()) with ordinality as wanted (name, position)
   where not exists (
     select
     from pg_attribute
     where attrelid = source
-      and attname = wanted
+      and attname = wanted.name
       and not attisdropped
   );
   if missing is not null then
