@@ -25,11 +25,16 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+lock: $(STAMP)
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --output-file requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra dev --output-file requirements-dev.lock pyproject.toml
+
+	cd tests/receivers && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+	cd tests/receivers && node -e 'const f = "package-lock.json", fs = require("fs"), lock = JSON.parse(fs.readFileSync(f)); \
+	  for (const each of Object.values(lock.packages)) delete each.funding; \
+	  fs.writeFileSync(f, JSON.stringify(lock, null, 2) + "\n")'
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

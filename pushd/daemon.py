@@ -15,7 +15,7 @@ from pushd.config import Config
 from pushd.doorbell import Doorbell
 from pushd.errors import SchemaError
 from pushd.inbox import Inbox
-from pushd.ledger import Ledger, Settler, enlist, register
+from pushd.ledger import Ledger, Settler, enlist, register, require_grants
 from pushd.listener import Listener
 from pushd.log import pairs
 from pushd.pipeline import Pipeline, Track
@@ -45,6 +45,7 @@ async def examine(connection: Connection, config: Config) -> Source:
     """Make sure that the database is as it has to be; changes nothing. SchemaError says what a DBA must do."""
     try:
         await migrations.require_all(connection)
+        await require_grants(connection)
         return await source.inspect(connection, config.source)
     except psycopg.ProgrammingError as error:  # no such table, no such right, and their like
         raise SchemaError(f"{brief(error)}: apply sql/ with psql, or run pushctl migrate, as its owner") from error
@@ -229,4 +230,8 @@ def _stop_on_signals() -> asyncio.Event:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    # Unhandled it would end the process, and systemctl reload sends it.
+    loop.add_signal_handler(
+        signal.SIGHUP, log.warning, "the configuration is read at the start only: restart to change it"
+    )
     return stopping

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
+from pushd.errors import SchemaError
 from pushd.event import Delivery, Settlement
 from pushd.postgres import STATEMENT_BOUND, Connection, statement
 
@@ -108,6 +109,12 @@ class Settler:
                 self.held.discard(settlement.delivery.key)
             if len(self._outcomes) <= HIGH_MARK // 2:
                 self.calm.set()
+
+
+async def require_grants(connection: Connection) -> None:
+    """SchemaError when this role may not do on pushd's tables what it will have to do."""
+    if missing := [what for (what,) in await _execute(connection, "missing_grants", {})]:
+        raise SchemaError(f"may not {', '.join(missing)}: apply sql/0002_ledger.up.sql again, as its owner")
 
 
 async def enlist(connection: Connection, name: str, data_expiry: float) -> Ledger:

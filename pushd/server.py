@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -33,7 +34,8 @@ async def serve(server: config.Server, snapshot: Callable[[], dict[str, Any]]) -
         try:
             await web.TCPSite(runner, server.host, server.port).start()
         except OSError as error:
-            raise PushdError(f"server.host, server.port: cannot listen there: {error.strerror or error}") from error
+            reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+            raise PushdError(f"server.host, server.port: cannot listen there: {reason}") from error
         host, port = runner.addresses[0][:2]
         log.info("serving statistics %s", pairs(url=f"http://{host}:{port}{STATS_PATH}"))
         yield

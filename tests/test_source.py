@@ -236,13 +236,15 @@ async def test_fresh_window_of_every_type(empty_database: Database, kind: str) -
             "insert into ocr_wallet_info (id, wallet_code, create_time)"
             f" select n, 'A', {NOW[kind]} from generate_series(15, 605, 10) as n"
         )
-        fresh = list(range(295, 0, -10))
+        fresh = list(range(295, 10, -10))
         assert await daemon.sweep(size=7) == fresh
         claimed = await daemon.claim(*range(15, 610, 10))
         assert [each.row.id for each in claimed.fresh] == fresh
         assert await daemon.sweep() == []
         now = asyncio.get_running_loop().time()
-        assert {each.row.id: round((each.age(now) - 5) / 10) * 10 + 5 for each in claimed.fresh} == {n: n for n in fresh}
+        assert {each.row.id: round((each.age(now) - 5) / 10) * 10 + 5 for each in claimed.fresh} == {
+            n: n for n in fresh
+        }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Sessions that come back for ever, and statements that cannot hang."""
+
+import asyncio
+from importlib.resources import files
+from typing import NoReturn
+
+import psycopg
+import pytest
+from conftest import Database
+
+from pushd.postgres import Connection, Session, connect, statement
+
+
+async def test_session_shows_its_purpose_and_is_bounded(database: Database) -> None:
+    """In pg_stat_activity, with a limit to each statement."""
+    async with connect(database.daemon_dsn, "claim") as connection:
+        cursor = await connection.execute(
+            "select current_setting('application_name'), current_setting('statement_timeout')"
+        )
+        assert await cursor.fetchall() == [("pushd claim", "10s")]
+        assert connection.autocommit
+    async with connect(database.daemon_dsn, "bell", blocking=True) as connection:
+        cursor = await connection.execute("select current_setting('statement_timeout')")
+        assert await cursor.fetchall() == [("0",)]
+
+
+async def test_lost_session_is_opened_again(database: Database) -> None:
+    """However often it is lost; the work starts anew each time."""
+    began: asyncio.Queue[int] = asyncio.Queue()
+    reconnects = 0
+
+    def count() -> None:
+        nonlocal reconnects
+        reconnects += 1
+
+    async def work(connection: Connection) -> NoReturn:
+        await began.put(connection.info.backend_pid)
+        while True:
+            await connection.execute("select pg_sleep(30)")
+
+    session = Session(database.daemon_dsn, "work", count)
+    running = asyncio.create_task(session.run(work))
+    async with asyncio.timeout(15):
+        for _ in range(3):
+            pid = await began.get()
+            assert session.connected
+            database.execute("select pg_terminate_backend(%s)", pid)
+        await began.get()
+    assert reconnects == 3
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_server_that_is_not_there_is_waited_for(database: Database, tmp_path: object) -> None:
+    """Cancelled, it lets go at once."""
+    session = Session(f"host={tmp_path} dbname=x", "work", lambda: None)
+
+    async def work(_: Connection) -> str:
+        return "never"
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await session.run(work)
+    assert not session.connected
+    assert await Session(database.daemon_dsn, "work", lambda: None).run(_answer) == "done"
+
+
+async def _answer(_: Connection) -> str:
+    return "done"
+
+
+async def test_connection_string_wins_over_our_defaults(database: Database) -> None:
+    """Who sets one of them knows why."""
+    async with connect(f"{database.daemon_dsn} application_name=mine", "claim") as connection:
+        cursor = await connection.execute("select current_setting('application_name')")
+        assert await cursor.fetchall() == [("mine",)]
+
+
+async def test_standby_is_no_place_to_work(database: Database) -> None:
+    """target_session_attrs=read-write: a read-only server is passed by."""
+    database.execute(f"alter database {database.name} set default_transaction_read_only = on")
+    with pytest.raises(psycopg.OperationalError, match="read-only"):
+        async with connect(database.daemon_dsn, "claim"):
+            pass
+
+
+def test_statements_are_files() -> None:
+    """Each begins with what it is for."""
+    names = sorted(file.name.removesuffix(".sql") for file in files("pushd").joinpath("queries").iterdir())
+    assert "claim" in names
+    for name in names:
+        assert statement(name).startswith("-- ")
