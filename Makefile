@@ -1,11 +1,12 @@
 # make demo   see it work          make test   all tests
-# make check  lint, types, house   make lock   renew the pinned versions
+# make check  lint, types, house   make bench  figures, beside a naive script
+# make lock   renew the pinned versions
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check bench lock clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pushctl demo $(ARGS)
@@ -30,11 +31,11 @@ lock: $(STAMP)
 	  --output-file requirements.lock pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra dev --output-file requirements-dev.lock pyproject.toml
-
 	cd tests/receivers && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
-	cd tests/receivers && node -e 'const f = "package-lock.json", fs = require("fs"), lock = JSON.parse(fs.readFileSync(f)); \
-	  for (const each of Object.values(lock.packages)) delete each.funding; \
-	  fs.writeFileSync(f, JSON.stringify(lock, null, 2) + "\n")'
+	cd tests/receivers && node -e 'const fs = require("fs"), f = "package-lock.json", l = JSON.parse(fs.readFileSync(f)); for (const p of Object.values(l.packages)) delete p.funding; fs.writeFileSync(f, JSON.stringify(l, null, 2) + "\n")'
+
+bench: $(STAMP)
+	$(VENV)/bin/python bench/measure.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -156,12 +156,12 @@ async def test_row_that_goes_stale_while_it_waits_is_not_pushed(
 
     receiver.answer = slow
     await start_daemon([receiver.url()], data_expiry="2s", concurrent_pushers=1)
-    first, second, third = (database.insert() for _ in range(3))
+    rows = [database.insert() for _ in range(3)]
     await database.until(
         "select row_id, state from pushd.history order by 1",
-        [(first, "delivered"), (second, "delivered"), (third, "expired")],
+        list(zip(rows, ("delivered", "delivered", "expired"), strict=True)),
     )
-    assert set(receiver.accepted_rows) == {first, second}
+    assert set(receiver.accepted_rows) == set(rows[:2])
 
 
 async def test_rows_of_before_the_start_are_found(
@@ -336,7 +336,7 @@ async def test_whole_attempt_has_one_deadline(
     async def drip(_: Receiver, request: web.Request, __: bytes) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        for _ in range(100):
+        for _byte in range(100):
             await response.write(b" ")
             await asyncio.sleep(0.1)
         return response

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from conftest import Database, migrate
@@ -47,9 +46,9 @@ class Daemon:
 
 
 async def daemon_on(
-    connection: Connection, name: str = "a", *, endpoints: tuple[str, ...] = ("x",), **source: Any
+    connection: Connection, name: str = "a", *, endpoints: tuple[str, ...] = ("x",), source: config.Source | None = None
 ) -> Daemon:
-    table = await inspect(connection, config.Source(**source))
+    table = await inspect(connection, source or config.Source())
     ids = await register(connection, endpoints)
     ledger = await enlist(connection, name, EXPIRY)
     return Daemon(connection, table, ledger.daemon_id, {id_: endpoint for endpoint, id_ in ids.items()})
@@ -209,7 +208,7 @@ async def test_create_time_of_every_type_is_the_same_moment(
     """timestamptz, timestamp with a time zone said, epoch seconds, epoch milliseconds."""
     make_table(empty_database, f"create_time {kind}")
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, **source)
+        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
         empty_database.execute(f"insert into ocr_wallet_info (id, wallet_code, create_time) values (1, 'A', {value})")
         (delivery,) = (await daemon.claim(1)).expired
         assert delivery.row.time_us // 1000 in {1704103200000, 1704103200123}
@@ -231,7 +230,7 @@ async def test_fresh_window_of_every_type(empty_database: Database, kind: str) -
     make_table(empty_database, f"create_time {kind}")
     source = {"timezone": "Asia/Shanghai"} if kind == "timestamp" else {}
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, **source)
+        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
         empty_database.execute(
             "insert into ocr_wallet_info (id, wallet_code, create_time)"
             f" select n, 'A', {NOW[kind]} from generate_series(15, 605, 10) as n"
@@ -263,7 +262,7 @@ async def test_times_that_are_none_cost_no_other_row(empty_database: Database, k
     make_table(empty_database, f"create_time {kind}")
     source = {"timezone": "UTC"} if kind == "timestamp" else {}
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, **source)
+        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
         for number, value in enumerate(values):
             empty_database.execute(
                 f"insert into ocr_wallet_info (id, wallet_code, create_time) values ({number}, 'A', {value})"
@@ -325,7 +324,7 @@ async def test_table_in_another_schema_with_awkward_names(empty_database: Databa
     empty_database.execute('create schema "App Schema"')
     make_table(empty_database, "extra jsonb", name='"App Schema"."OCR ""wallet"""')
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, table='"App Schema"."OCR ""wallet"""')
+        daemon = await daemon_on(connection, source=config.Source(table='"App Schema"."OCR ""wallet"""'))
         empty_database.execute('insert into "App Schema"."OCR ""wallet""" (wallet_code) values (\'A\')')
         assert await daemon.sweep() == [1]
         assert len((await daemon.claim(1)).fresh) == 1
@@ -370,7 +369,7 @@ async def test_table_that_cannot_be_watched_is_named_with_the_way_out(
     """One line, and what to do."""
     database.execute(prepare)
     with pytest.raises(SchemaError, match=says) as caught:
-        await inspect(connection, config.Source(**source))
+        await inspect(connection, config.Source.model_validate(source))
     assert caught.value.exit_code == 78
 
 
