@@ -14,6 +14,7 @@ from pushd import __version__, migrations, source
 from pushd.config import Config
 from pushd.doorbell import Doorbell
 from pushd.errors import SchemaError
+from pushd.finder import Finder
 from pushd.inbox import Inbox
 from pushd.ledger import Ledger, Settler, enlist, register, require_grants
 from pushd.listener import Listener
@@ -119,11 +120,12 @@ class Daemon:
         listener = Listener(prepared.source.channel, self._inbox, self._stats)
         doorbell = Doorbell(prepared.source.oid, self._inbox)
         settler = Settler(prepared.ledger)
-        pipeline = Pipeline(
+        pipeline = Pipeline(tracks, self._config.webhook.data_expiry, settler, self._inbox, self._stats)
+        finder = Finder(
             source=prepared.source,
             ledger=prepared.ledger,
             settler=settler,
-            tracks=tracks,
+            pipeline=pipeline,
             data_expiry=self._config.webhook.data_expiry,
             inbox=self._inbox,
             stats=self._stats,
@@ -134,7 +136,7 @@ class Daemon:
             finding = [
                 tasks.create_task(self._session("listen").run(listener.listen), name="listen"),
                 tasks.create_task(self._session("bell", blocking=True).run(doorbell.hold), name="bell"),
-                tasks.create_task(self._session("claim").run(pipeline.find), name="find"),
+                tasks.create_task(self._session("claim").run(finder.find), name="find"),
                 tasks.create_task(_announce(listener), name="announce"),
             ]
             settling = tasks.create_task(self._session("settle").run(settler.settle), name="settle")
@@ -162,19 +164,18 @@ class Daemon:
     async def _hand_over(self, ledger: Ledger, settler: Settler, pipeline: Pipeline) -> None:
         """Write the last outcomes and give up the claims that have none, so that they can be taken at once."""
         left = pipeline.abandon()
-        if not left and not len(settler):
-            return
         try:
             async with asyncio.timeout(_HAND_OVER_BOUND), connect(self._dsn, "stop") as connection:
                 await settler.flush(connection)
-                await ledger.release(connection, left)
+                # Whatever is still in our name now has no outcome: also a claim whose answer came too late for us.
+                expired, released = await ledger.recover(connection, ())
         except (psycopg.Error, OSError, TimeoutError) as error:
             log.warning(
                 "not all outcomes are written, those rows will be pushed again after the next start %s",
-                pairs(outcomes=len(settler), claims=len(left), error=brief(error)),
+                pairs(outcomes=len(settler), claims=left, error=brief(error)),
             )
         else:
-            log.info("ledger up to date %s", pairs(released=len(left)))
+            log.info("ledger up to date %s", pairs(expired=expired, released=released))
 
     def snapshot(self) -> dict[str, Any]:
         """The statistics: the specification's five figures, then what is under way, then what has been."""

@@ -14,9 +14,8 @@ from pushd.postgres import STATEMENT_BOUND, Connection, statement
 Key = tuple[int, int, int]  # row_time in microseconds, row_id, endpoint_id
 
 HIGH_MARK = 20_000  # outcomes in memory; from there on nothing is claimed until half of them are written
-_AT_ONCE = 1000  # outcomes, or claims given up, in one statement
+_AT_ONCE = 1000  # outcomes in one statement
 _HEARTBEAT_EVERY = 3.0  # seconds
-_LONGEST_ERROR = 500  # characters; enough to tell what happened, and no receiver can fill the ledger
 
 
 class Ledger:
@@ -40,15 +39,9 @@ class Ledger:
             "attempts": [settlement.attempts for settlement in settlements],
             "statuses": [attempt and attempt.status for attempt in last],
             "response_ms": [attempt and round(attempt.seconds * 1000) for attempt in last],
-            "errors": [attempt.error[:_LONGEST_ERROR] if attempt and attempt.error else None for attempt in last],
+            "errors": [attempt and attempt.error for attempt in last],
         }
         await _execute(connection, "settle", parameters)
-
-    async def release(self, connection: Connection, deliveries: Sequence[Delivery]) -> None:
-        """Give up claims that have no outcome, as if they had never been made."""
-        for start in range(0, len(deliveries), _AT_ONCE):
-            keys = _keys(delivery.key for delivery in deliveries[start : start + _AT_ONCE])
-            await _execute(connection, "release", keys | {"daemon_id": self.daemon_id})
 
     async def recover(self, connection: Connection, held: Collection[Key]) -> tuple[int, int]:
         """Give up claims in our name that are not `held`; answers how many had expired and how many are free again."""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
+_LONGEST_VALUE = 500  # characters; a log is no place for a megabyte of wallet code
 _LEVEL_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 # Numbers of syslog(3), which journald reads as a prefix: see sd-daemon(3).
 _PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARN": 4, "ERROR": 3}
@@ -28,7 +29,15 @@ class pairs:  # noqa: N801 (reads as a function in a call, and is one but for be
         self.fields = {key: value for key, value in fields.items() if value is not None}
 
     def __str__(self) -> str:
-        return " ".join(f"{key}={_quoted(str(value))}" for key, value in self.fields.items())
+        return " ".join(f"{key}={_quoted(str(_short(value)))}" for key, value in self.fields.items())
+
+
+def _short(value: object) -> object:
+    """Numbers as they are; whatever else prints itself, as text of bearable length."""
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 
 
 def _quoted(value: str) -> str:
@@ -67,12 +76,12 @@ class JsonFormatter(logging.Formatter):
         arguments = record.args if isinstance(record.args, tuple) else ()
         if len(arguments) == 1 and isinstance(arguments[0], pairs):
             line["message"] = str(record.msg).removesuffix(" %s")
-            line |= {key: value for key, value in arguments[0].fields.items() if key not in line}
+            line |= {key: _short(value) for key, value in arguments[0].fields.items() if key not in line}
         else:
             line["message"] = record.getMessage()
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return orjson.dumps(line).decode()
 
 
 def _level(record: logging.LogRecord) -> str:

@@ -62,7 +62,7 @@ class Session:
                     self.connected = True
                     if failures:
                         log.info(
-                            "connected again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s")
+                            "session works again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s")
                         )
                         self._on_reconnect()
                     started, failures = loop.time(), 0
@@ -76,7 +76,7 @@ class Session:
                     since = loop.time()
                 level = logging.DEBUG if failures else logging.WARNING  # once an outage is enough
                 log.log(
-                    level, "no connection, trying again for ever %s", pairs(session=self._purpose, error=brief(error))
+                    level, "session failed, trying again for ever %s", pairs(session=self._purpose, error=brief(error))
                 )
                 failures += 1
                 # Full jitter: many clients of a restarted server must not come back in step.

@@ -83,7 +83,7 @@ class Source:
     def __init__(self, oid: int, channel: str, earliest: str, parts: dict[str, sql.Composable]) -> None:
         self.oid = oid
         self.channel = channel
-        self.start: Position = (earliest, -(2**63))  # before every row
+        self._start: Position = (earliest, -(2**63))  # before every row
         self._claim = sql.SQL(statement("claim")).format(**parts)
         self._sweep = sql.SQL(statement("sweep")).format(**parts)
         self._unreadable: set[int] = set()  # rows that PostgreSQL cannot hand out, reported once
@@ -129,9 +129,15 @@ class Source:
         return _claimed(rows, endpoints, asked)
 
     async def sweep(
-        self, connection: Connection, endpoint_ids: Collection[int], data_expiry: float, after: Position, size: int
+        self,
+        connection: Connection,
+        endpoint_ids: Collection[int],
+        data_expiry: float,
+        after: Position | None,
+        size: int,
     ) -> Page:
-        """Find up to `size` fresh rows after a position that one of the endpoints is owed and nobody has taken."""
+        """Find up to `size` fresh rows that an endpoint is owed and nobody has taken: oldest first, after a position."""
+        after = after or self._start
         parameters = {
             "endpoint_ids": list(endpoint_ids),
             "data_expiry": data_expiry,

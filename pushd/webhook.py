@@ -13,6 +13,7 @@ from pushd.config import Endpoint
 from pushd.event import Attempt
 
 USER_AGENT = "wx-msg-chat-webhook/1.0"
+_LONGEST_ERROR = 300  # characters
 _LONGEST_ANSWER = 64 * 1024  # bytes; nobody reads it, but a connection can only be used again once it is read
 
 
@@ -56,7 +57,7 @@ class Webhook:
         except TimeoutError:
             error = f"no whole answer within {self._endpoint.timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            error = _reason(reason)
+            error = _plain(_reason(reason))
         return Attempt(None, error, loop.time() - started)
 
     async def _post(self, body: bytes, webhook_id: str, started: float) -> Attempt:
@@ -96,6 +97,11 @@ def _reason(error: Exception) -> str:
         case OSError():
             return f"network: {_os_reason(error)}"
     return f"http: {type(error).__name__}"
+
+
+def _plain(text: str) -> str:
+    """Cut short, without anything unprintable: parts of it may come from the receiver, and it goes into a database."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_ERROR])
 
 
 def _os_reason(error: OSError) -> str:

@@ -58,7 +58,7 @@ comment on column pushd.daemon.name is
 comment on column pushd.daemon.data_expiry is 'how old a row may be when it pushes it';
 comment on column pushd.daemon.started_at is 'when a daemon of this name last started';
 comment on column pushd.daemon.heartbeat_at is
-  'when it was last alive: what it has claimed but not settled is no older than this less data_expiry, and an hour';
+  'when it was last alive: what it has claimed but not settled is no older than this less data_expiry and ten minutes';
 
 -- delivery ------------------------------------------------------------------
 

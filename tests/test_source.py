@@ -36,7 +36,7 @@ class Daemon:
     async def sweep(self, size: int = 100, data_expiry: float = EXPIRY) -> list[int]:
         """All ids that a sweep finds, page by page."""
         found: list[int] = []
-        position = self.source.start
+        position = None
         while True:
             page = await self.source.sweep(self.connection, self.endpoints, data_expiry, position, size)
             found += page.ids
@@ -180,8 +180,8 @@ async def test_sweep_uses_the_index_on_create_time(database: Database, connectio
     statement = daemon.source._sweep.as_string(connection)  # noqa: SLF001 (the plan is what is promised)
     parameters = {
         "data_expiry": EXPIRY,
-        "after_time": daemon.source.start[0],
-        "after_id": daemon.source.start[1],
+        "after_time": "-infinity",
+        "after_id": 0,
         "endpoint_ids": list(daemon.endpoints),
         "size": 100,
     }

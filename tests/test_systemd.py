@@ -67,7 +67,7 @@ async def test_without_postgresql_it_waits_and_is_not_ready(tmp_path: Path, rece
     """It never exits for that; statistics are served; asked to stop, it stops at once."""
     config = configuration(f"host={tmp_path} dbname=x", [receiver.url()])
     async with DaemonProcess(tmp_path, config) as daemon:
-        await daemon.line("WARN  no connection, trying again for ever session=start")
+        await daemon.line("WARN  session failed, trying again for ever session=start")
         assert (await daemon.stats())["listening"] is False
         assert daemon.states == []
         assert await daemon.stop(within=3) == 0

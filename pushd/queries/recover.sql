@@ -1,7 +1,7 @@
 -- Claims in our name of which this process knows nothing: those of a life that ended without
 -- saying so, or whose answer was lost with the connection. What is still fresh is given up, so
--- that the next sweep finds it; what is not has expired. The hour covers attempts and outcomes
--- that were under way when the daemon was last heard of.
+-- that the next sweep finds it; what is not has expired. The ten minutes cover attempts and
+-- outcomes that were under way when the daemon was last heard of.
 with orphan as (
   select
     d.row_time,
@@ -10,7 +10,7 @@ with orphan as (
     d.row_time <= now() - %(data_expiry)s * interval '1 second' as expired
   from pushd.delivery as d
   where d.row_time > (
-      select self.heartbeat_at - self.data_expiry - interval '1 hour'
+      select self.heartbeat_at - self.data_expiry - interval '10 minutes'
       from pushd.daemon as self
       where self.id = %(daemon_id)s
     )
