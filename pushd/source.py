@@ -136,7 +136,7 @@ class Source:
         after: Position | None,
         size: int,
     ) -> Page:
-        """Find up to `size` fresh rows that an endpoint is owed and nobody has taken: oldest first, after a position."""
+        """Find fresh rows that an endpoint is owed and nobody has taken: oldest first, up to `size`, after a position."""
         after = after or self._start
         parameters = {
             "endpoint_ids": list(endpoint_ids),
