@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -100,6 +101,8 @@ def migrate(path: Path | None, dsn: str | None, to: int | None, *, down: bool, p
 @click.option("--keep", is_flag=True, help="Stay up until Ctrl-C.")
 def demo(*, keep: bool) -> None:
     """See it work: a PostgreSQL of its own, two receivers, the daemon, and rows as they come."""
+    # Killed, it must not leave a PostgreSQL behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not _complete(pushd.demo.tell(click.echo, keep=keep)):
         raise PushdError("the demo did not go as it should")
 

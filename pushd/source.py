@@ -118,7 +118,8 @@ class Source:
         except (psycopg.DataError, psycopg.InternalError) as error:
             if len(wanted) == 1:
                 self._unreadable.update(wanted)
-                log.error("row cannot be read and is passed over %s", pairs(id=wanted[0], error=brief(error)))  # noqa: TRY400 (one line)
+                fields = pairs(id=wanted[0], error=brief(error))
+                log.error("row cannot be read and is passed over %s", fields)  # noqa: TRY400 (a line, not a traceback)
                 return Claimed()
             middle = len(wanted) // 2
             halves = [
@@ -136,7 +137,7 @@ class Source:
         after: Position | None,
         size: int,
     ) -> Page:
-        """Find fresh rows that an endpoint is owed and nobody has taken: oldest first, up to `size`, after a position."""
+        """Find fresh rows that an endpoint is owed and nobody has taken, oldest first: up to `size` after `after`."""
         after = after or self._start
         parameters = {
             "endpoint_ids": list(endpoint_ids),
