@@ -111,7 +111,7 @@ async def _with_database(dsn: SecretStr, work: Callable[[postgres.Connection], A
     try:
         async with postgres.connect(dsn.get_secret_value(), "pushctl") as connection:
             return await work(connection)
-    except (psycopg.Error, OSError, TimeoutError) as error:
+    except (psycopg.Error, TimeoutError) as error:
         raise PushdError(f"database: {postgres.brief(error)}") from error
 
 
