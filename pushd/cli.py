@@ -14,7 +14,7 @@ import uvloop
 from pydantic import SecretStr
 
 import pushd.demo
-from pushd import __version__, configfile, daemon, log, migrations, postgres
+from pushd import __version__, configfile, daemon, log, migrations, postgres, preparation
 from pushd.errors import PushdError
 
 Result = TypeVar("Result")
@@ -69,8 +69,12 @@ def check(path: Path | None, *, connect: bool) -> None:
     for endpoint in endpoints:
         click.echo(f"  {endpoint.name}")
     if connect:
-        source = _complete(_with_database(config.database.dsn, lambda each: daemon.examine(each, config)))
+        source, condition = _complete(
+            _with_database(config.database.dsn, lambda each: preparation.examine(each, config))
+        )
         click.echo(f"database: good; {config.source.table} is heard on channel {source.channel}")
+        for fault in condition:
+            click.echo(f"warning: {fault}")
 
 
 @main.command()

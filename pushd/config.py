@@ -172,6 +172,12 @@ class Source(_Table):
     timezone: str | None = None
 
 
+class Ledger(_Table):
+    """The history of deliveries; whatever is asked for, it outlasts data_expiry by an hour."""
+
+    history_retention: Duration = 7 * 86400.0
+
+
 class Server(_Table):
     """The HTTP server with the statistics; port 0 takes a free one."""
 
@@ -187,7 +193,7 @@ class Log(_Table):
 
 
 class Daemon(_Table):
-    """This process among others; a restart under the same name takes its claims back."""
+    """This process among others: each has its own name, and a restart under the same one takes its claims back."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)] = Field(default_factory=socket.gethostname)
     shutdown_timeout: Duration = 10.0
@@ -199,6 +205,7 @@ class Config(_Table):
     webhook: Webhook
     database: Database
     source: Source
+    ledger: Ledger
     server: Server
     log: Log
     daemon: Daemon

@@ -10,19 +10,22 @@ from typing import Any
 
 import psycopg
 
-from pushd import __version__, migrations, source
+from pushd import __version__
 from pushd.config import Config
 from pushd.doorbell import Doorbell
-from pushd.errors import SchemaError
+from pushd.errors import PushdError
 from pushd.finder import Finder
+from pushd.heartbeat import Heartbeat
+from pushd.housekeeper import Housekeeper
 from pushd.inbox import Inbox
-from pushd.ledger import Ledger, Settler, enlist, register, require_grants
-from pushd.listener import Listener
+from pushd.lease import Lease
+from pushd.listener import Listener, call
 from pushd.log import pairs
 from pushd.pipeline import Pipeline, Track
-from pushd.postgres import Connection, Session, brief, connect
+from pushd.postgres import Session, brief, connect
+from pushd.preparation import Prepared, prepare
 from pushd.server import serve
-from pushd.source import Source
+from pushd.settler import Settler
 from pushd.stats import EndpointStats, Stats
 from pushd.systemd import notify
 from pushd.webhook import Webhook
@@ -30,6 +33,7 @@ from pushd.webhook import Webhook
 log = logging.getLogger(__name__)
 
 _LET_GO_BOUND = 10.0  # seconds that cancelled tasks may take to end
+_LEAVE_BOUND = 2.0  # seconds to tell the other daemons
 _HAND_OVER_BOUND = 10.0  # seconds for the last outcomes; what is not written is recovered at the next start
 
 
@@ -42,34 +46,6 @@ async def run(config: Config) -> None:
     log.info("stopped")
 
 
-async def examine(connection: Connection, config: Config) -> Source:
-    """Make sure that the database is as it has to be; changes nothing. SchemaError says what a DBA must do."""
-    try:
-        await migrations.require_all(connection)
-        await require_grants(connection)
-        return await source.inspect(connection, config.source)
-    except psycopg.ProgrammingError as error:  # no such table, no such right, and their like
-        raise SchemaError(f"{brief(error)}: apply sql/ with psql, or run pushctl migrate, as its owner") from error
-
-
-async def _prepare(connection: Connection, config: Config) -> "Prepared":
-    """Examine the database and find, or make, our places in the ledger."""
-    return Prepared(
-        source=await examine(connection, config),
-        ledger=await enlist(connection, config.daemon.name, config.webhook.data_expiry),
-        endpoint_ids=await register(connection, [endpoint.name for endpoint in config.webhook.endpoints]),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a checked database tells: the watched table, our name in the ledger, the endpoints' ids by name."""
-
-    source: Source
-    ledger: Ledger
-    endpoint_ids: dict[str, int]
-
-
 class Daemon:
     """Everything that runs, put together; `snapshot` may be asked at any time."""
 
@@ -79,7 +55,7 @@ class Daemon:
         self._stopping = stopping  # set by the first signal
         self._stats = Stats({endpoint.name: EndpointStats() for endpoint in config.webhook.endpoints})
         self._inbox = Inbox()
-        self._running: Running | None = None  # from when the database is ready
+        self._running: Parts | None = None  # from when the database is ready
 
     async def run(self) -> None:
         """Push until asked to stop; without `webhook.enabled`, only be there."""
@@ -88,10 +64,16 @@ class Daemon:
             notify("READY=1")
             await self._stopping.wait()
             return
-        prepared = await self._unless_stopping(self._session("start").run(lambda each: _prepare(each, self._config)))
+        prepared = await self._unless_stopping(self._session("start").run(lambda each: prepare(each, self._config)))
         if prepared is not None:
             async with self._tracks(prepared) as tracks:
-                await self._live(prepared, tracks)
+                try:
+                    await self._live(prepared, tracks)
+                except ExceptionGroup as failures:
+                    expected, others = failures.split(PushdError)
+                    if expected is None or others is not None:
+                        raise
+                    raise expected.exceptions[0] from None
 
     def _session(self, purpose: str, *, blocking: bool = False) -> Session:
         return Session(self._dsn, purpose, self._stats.reconnected, blocking=blocking)
@@ -117,70 +99,69 @@ class Daemon:
             ]
 
     async def _live(self, prepared: Prepared, tracks: list[Track]) -> None:
-        listener = Listener(prepared.source.channel, self._inbox, self._stats)
-        doorbell = Doorbell(prepared.source.oid, self._inbox)
-        settler = Settler(prepared.ledger)
-        pipeline = Pipeline(tracks, self._config.webhook.data_expiry, settler, self._inbox, self._stats)
-        finder = Finder(
-            source=prepared.source,
-            ledger=prepared.ledger,
-            settler=settler,
-            pipeline=pipeline,
-            data_expiry=self._config.webhook.data_expiry,
-            inbox=self._inbox,
-            stats=self._stats,
-            hears_all=lambda: listener.active.is_set() and doorbell.held,
-        )
-        self._running = Running(listener, doorbell, settler, tracks)
+        parts = self._running = _assemble(self._config, prepared, tracks, self._inbox, self._stats)
         async with asyncio.TaskGroup() as tasks:
             finding = [
-                tasks.create_task(self._session("listen").run(listener.listen), name="listen"),
-                tasks.create_task(self._session("bell", blocking=True).run(doorbell.hold), name="bell"),
-                tasks.create_task(self._session("claim").run(finder.find), name="find"),
-                tasks.create_task(_announce(listener), name="announce"),
+                tasks.create_task(self._session("listen").run(parts.listener.listen), name="listen"),
+                tasks.create_task(self._session("bell", blocking=True).run(parts.doorbell.hold), name="bell"),
+                tasks.create_task(self._session("claim").run(parts.finder.find), name="find"),
+                tasks.create_task(self._session("keep").run(parts.housekeeper.keep), name="keep"),
+                tasks.create_task(_announce(parts.listener), name="announce"),
             ]
-            settling = tasks.create_task(self._session("settle").run(settler.settle), name="settle")
+            settling = [
+                tasks.create_task(self._session("settle").run(parts.settler.settle), name="settle"),
+                tasks.create_task(self._session("heartbeat").run(parts.heartbeat.beat), name="heartbeat"),
+            ]
             pushing = [
-                tasks.create_task(pipeline.push(track), name=f"push {track.endpoint.name} {number}")
+                tasks.create_task(parts.pipeline.push(track), name=f"push {track.endpoint.name} {number}")
                 for track in tracks
                 for number in range(track.endpoint.concurrent_pushers)
             ]
             await self._stopping.wait()
 
             notify("STOPPING=1")
-            # 1. Nothing new is claimed.
+            # 1. Nothing new is claimed, and the other daemons do not leave it to us any more.
             await _let_go(finding)
+            await self._call_the_others(prepared, parts.heartbeat)
             # 2. What is claimed has its time to end well.
             log.info(
                 "stopping, finishing what is claimed %s", pairs(limit=f"{self._config.daemon.shutdown_timeout:g}s")
             )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.daemon.shutdown_timeout):
-                    await pipeline.drained()
+                    await parts.pipeline.drained()
             # 3. Then it is broken off, and outcomes and claims go back to the ledger.
-            await _let_go([*pushing, settling])
-            await self._hand_over(prepared.ledger, settler, pipeline)
+            await _let_go([*pushing, *settling])
+            await self._hand_over(prepared, parts.settler, parts.pipeline)
 
-    async def _hand_over(self, ledger: Ledger, settler: Settler, pipeline: Pipeline) -> None:
+    async def _call_the_others(self, prepared: Prepared, heartbeat: Heartbeat) -> None:
+        """Have the other daemons look for rows; without them, or without a database, nothing depends on it."""
+        with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
+            await heartbeat.leave(_LEAVE_BOUND)
+            async with asyncio.timeout(_LEAVE_BOUND), connect(self._dsn, "stop") as connection:
+                await call(connection, prepared.source.channel)
+
+    async def _hand_over(self, prepared: Prepared, settler: Settler, pipeline: Pipeline) -> None:
         """Write the last outcomes and give up the claims that have none, so that they can be taken at once."""
         left = pipeline.abandon()
         try:
             async with asyncio.timeout(_HAND_OVER_BOUND), connect(self._dsn, "stop") as connection:
                 await settler.flush(connection)
                 # Whatever is still in our name now has no outcome: also a claim whose answer came too late for us.
-                expired, released = await ledger.recover(connection, ())
+                given_up = await prepared.ledger.retire(connection)
+                await call(connection, prepared.source.channel)
         except (psycopg.Error, OSError, TimeoutError) as error:
             log.warning(
-                "not all outcomes are written, those rows will be pushed again after the next start %s",
+                "not all outcomes are written, those rows will be pushed again by whoever comes next %s",
                 pairs(outcomes=len(settler), claims=left, error=brief(error)),
             )
         else:
-            log.info("ledger up to date %s", pairs(expired=expired, released=released))
+            log.info("ledger up to date %s", pairs(expired=given_up.expired, released=given_up.released))
 
     def snapshot(self) -> dict[str, Any]:
         """The statistics: the specification's five figures, then what is under way, then what has been."""
         running = self._running
-        under_way = {track.endpoint.name: track for track in running.tracks} if running else {}
+        under_way = {track.endpoint.name: track for track in running.pipeline.tracks.values()} if running else {}
         return {
             **self._stats.seed(),
             "backlog": sum(track.lane.queued for track in under_way.values()),
@@ -198,13 +179,52 @@ class Daemon:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """The parts whose state is worth telling."""
+class Parts:
+    """All that runs, put together."""
 
     listener: Listener
     doorbell: Doorbell
     settler: Settler
-    tracks: list[Track]
+    pipeline: Pipeline
+    finder: Finder
+    heartbeat: Heartbeat
+    housekeeper: Housekeeper
+
+
+def _assemble(config: Config, prepared: Prepared, tracks: Sequence[Track], inbox: Inbox, stats: Stats) -> Parts:
+    source, registration, ledger = prepared.source, prepared.registration, prepared.ledger
+    data_expiry = config.webhook.data_expiry
+    lease = Lease()
+    listener = Listener(source.channel, inbox, stats)
+    doorbell = Doorbell(source.oid, inbox)
+    settler = Settler(ledger)
+    pipeline = Pipeline(tracks=tracks, data_expiry=data_expiry, lease=lease, settler=settler, inbox=inbox, stats=stats)
+    housekeeper = Housekeeper(
+        source=source,
+        source_table=config.source.table,
+        daemon_id=registration.daemon_id,
+        pipeline=pipeline,
+        stats=stats,
+        data_expiry=data_expiry,
+        retention=config.ledger.history_retention,
+        silent=prepared.silent,
+    )
+    finder = Finder(
+        source=source,
+        registration=registration,
+        ledger=ledger,
+        lease=lease,
+        settler=settler,
+        pipeline=pipeline,
+        data_expiry=data_expiry,
+        inbox=inbox,
+        stats=stats,
+        hears_all=lambda: listener.active.is_set() and doorbell.held and housekeeper.trigger_rings,
+    )
+    heartbeat = Heartbeat(
+        registration=registration, ledger=ledger, lease=lease, settler=settler, pipeline=pipeline, inbox=inbox
+    )
+    return Parts(listener, doorbell, settler, pipeline, finder, heartbeat, housekeeper)
 
 
 async def _announce(listener: Listener) -> None:

@@ -2,6 +2,8 @@
 
 PushdError              the thing asked for failed; exit 1
 ├── ConfigError         the configuration has to be mended first; exit 78
+├── NameTakenError      another daemon has the name; exit 78
+├── PoolerError         a connection pool stands before the database and swallows notifications; exit 78
 └── SchemaError         the database has to be prepared first; exit 78
 """
 
@@ -26,5 +28,20 @@ class ConfigError(PushdError):
 
 class SchemaError(PushdError):
     """The database lacks something that a DBA has to put there."""
+
+    exit_code = 78
+
+
+class NameTakenError(PushdError):
+    """Another daemon of this name is alive: give each its own daemon.name."""
+
+    exit_code = 78
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another daemon named {name} is alive: give each its own with daemon.name")
+
+
+class PoolerError(PushdError):
+    """The connection string leads through a pool that shares sessions, where LISTEN and session locks do not work."""
 
     exit_code = 78

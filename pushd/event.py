@@ -14,6 +14,8 @@ import orjson
 MICROSECONDS = 1_000_000
 MANY = "*"
 
+Key = tuple[int, int, int]  # of the ledger: row_time in microseconds, row_id, endpoint_id
+
 _IDS = re.compile(r"-?\d{1,19}(,-?\d{1,19})*", re.ASCII)
 _BIGINT = range(-(2**63), 2**63)
 
@@ -59,8 +61,8 @@ class Delivery:
         return f"{self.row} → {self.endpoint}"
 
     @property
-    def key(self) -> tuple[int, int, int]:
-        """The primary key in the ledger: row_time in microseconds, row_id, endpoint_id."""
+    def key(self) -> Key:
+        """The primary key in the ledger."""
         return self.row.time_us, self.row.id, self.endpoint_id
 
     @property

@@ -3,18 +3,26 @@
 What has no room stays in the table: its track falls behind, and is swept for
 when its lane is half empty. A statement that fails leaves all as it was, and
 after every new connection the whole window is swept.
+
+Among several daemons each leaves a young row to the one that is preferred for
+it; an older one, which that one did not take, goes to whoever finds it.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn
 
 from pushd.inbox import Inbox
-from pushd.ledger import Ledger, Settler
+from pushd.lease import LEASE, Lease
+from pushd.ledger import Ledger
 from pushd.log import pairs
 from pushd.pipeline import Pipeline, Track
 from pushd.postgres import Connection
+from pushd.registry import Registration
+from pushd.rendezvous import preferred
+from pushd.settler import Settler
 from pushd.source import Position, Source
 from pushd.stats import Stats
 
@@ -32,7 +40,9 @@ class Finder:
         self,
         *,
         source: Source,
+        registration: Registration,
         ledger: Ledger,
+        lease: Lease,
         settler: Settler,
         pipeline: Pipeline,
         data_expiry: float,
@@ -41,7 +51,9 @@ class Finder:
         hears_all: Callable[[], bool],
     ) -> None:
         self._source = source
+        self._registration = registration
         self._ledger = ledger
+        self._lease = lease
         self._settler = settler
         self._pipeline = pipeline
         self._tracks = tuple(pipeline.tracks.values())
@@ -49,26 +61,46 @@ class Finder:
         self._inbox = inbox
         self._stats = stats
         self._hears_all = hears_all
-        self._swept = -float("inf")  # when the last sweep of the whole window began
+        self._members = frozenset({registration.daemon_id})  # who claims rows, as of the last sweep
+        self._swept = -math.inf  # when the last sweep of the whole window began
+        self._sound = math.inf  # when all claims in our name were last known to be held; inf: not yet
 
     async def find(self, connection: Connection) -> NoReturn:
         """Claim what is heard of and sweep for what is not, until the connection breaks."""
-        expired, released = await self._ledger.recover(connection, self._settler.held)
-        if expired or released:
-            log.info("claims without an owner recovered %s", pairs(expired=expired, released=released))
-        self._inbox.want_sweep()  # ids that were out of the inbox when a connection broke are in nobody's hands
         loop = asyncio.get_running_loop()
+        # A claim whose answer was lost with the old connection is in our name, and nobody works on it. The old
+        # session may even now be at it, but no longer than a lease: so look now, and once again after that.
+        await self._recover(connection)
+        again = loop.time() + LEASE
+        self._inbox.want_sweep()  # ids that were out of the inbox when a connection broke are in nobody's hands
         while True:
             await self._inbox.wait(until=self._next_sweep)
             ids, sweep = self._inbox.take()
-            for page in _pages(sorted(ids)):
+            for page in _pages([id_ for id_ in sorted(ids) if self._is_mine(id_)]):
                 await self._claim(connection, page, self._with_room_for(len(page)))
             if sweep or loop.time() >= self._next_sweep:
                 self._swept = loop.time()
+                self._members = await self._registration.members(connection)
                 await self._sweep(connection, self._tracks, None)
             for track in self._tracks:
                 if track.lane.wants_sweep:
                     await self._sweep(connection, [track], track.left_off)
+            if loop.time() >= again:
+                await self._recover(connection)
+                again = math.inf
+            if again == math.inf:
+                self._sound = loop.time()
+
+    async def _recover(self, connection: Connection) -> None:
+        silent = max(0.0, asyncio.get_running_loop().time() - self._sound)
+        given_up = await self._ledger.recover(connection, self._settler.held, silent)
+        if given_up.expired or given_up.released:
+            fields = pairs(expired=given_up.expired, released=given_up.released)
+            log.info("claims without an owner recovered %s", fields)
+            self._inbox.want_sweep()
+
+    def _is_mine(self, row_id: int) -> bool:
+        return preferred(row_id, self._members) == self._registration.daemon_id
 
     @property
     def _next_sweep(self) -> float:
@@ -95,8 +127,9 @@ class Finder:
             size = min(map(_page, sweeping))
             ids = [track.id for track in sweeping]
             page = await self._source.sweep(connection, ids, self._data_expiry, position, size)
-            self._stats.found_by_sweep += len(page.ids)
-            await self._claim(connection, page.ids, sweeping)
+            mine = [id_ for id_ in page.ids if id_ in page.overdue or self._is_mine(id_)]
+            self._stats.found_by_sweep += len(mine)
+            await self._claim(connection, mine, sweeping)
             if len(page.ids) < size:
                 return
             position = page.position
@@ -109,10 +142,11 @@ class Finder:
 
     async def _claim(self, connection: Connection, ids: Collection[int], tracks: Collection[Track]) -> None:
         await self._settler.calm.wait()
+        await self._lease.held()
         if not ids or not tracks:
             return
         endpoints = {track.id: track.endpoint.name for track in tracks}
-        claimed = await self._source.claim(connection, ids, endpoints, self._ledger.daemon_id, self._data_expiry)
+        claimed = await self._source.claim(connection, ids, endpoints, self._registration.daemon_id, self._data_expiry)
         self._pipeline.accept(claimed)
 
 

@@ -3,9 +3,10 @@
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from pushd.event import Attempt, Delivery
+from pushd.event import Attempt, Delivery, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,18 @@ class Lane:
         self._new: deque[Job] = deque()
         self._retries: list[tuple[float, int, Job]] = []  # a heap by due time; the number keeps equal times in order
         self._numbers = itertools.count()
-        self._taken: dict[tuple[int, int, int], Job] = {}
+        self._taken: dict[Key, Job] = {}
+        self._keys: set[Key] = set()  # of all there is, wherever it is
 
     def __repr__(self) -> str:
         behind = ", behind" if self.behind else ""
         return f"<Lane new={len(self._new)} retries={len(self._retries)} taken={len(self._taken)}/{self.size}{behind}>"
 
     def __len__(self) -> int:
-        return len(self._new) + len(self._retries) + len(self._taken)
+        return len(self._keys)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
 
     @property
     def room(self) -> int:
@@ -64,6 +69,7 @@ class Lane:
     def put(self, delivery: Delivery) -> None:
         """Add a claimed delivery; never refuses, so who claims looks at `room` first."""
         self._new.append(Job(delivery))
+        self._keys.add(delivery.key)
 
     def take(self, now: float) -> Job | None:
         """Hand out the next job: a retry that is due, else the oldest new one; None when there is neither."""
@@ -84,6 +90,17 @@ class Lane:
     def done(self, job: Job) -> None:
         """Forget a job that has its outcome."""
         del self._taken[job.delivery.key]
+        self._keys.remove(job.delivery.key)
+
+    def remove(self, keys: Collection[Key]) -> list[Job]:
+        """Hand over those of these jobs that are in nobody's hand; the others stay."""
+        waiting = [job for _, _, job in self._retries] + list(self._new)
+        self._retries = [retry for retry in self._retries if retry[2].delivery.key not in keys]
+        heapq.heapify(self._retries)
+        self._new = deque(job for job in self._new if job.delivery.key not in keys)
+        gone = [job for job in waiting if job.delivery.key in keys]
+        self._keys.difference_update(job.delivery.key for job in gone)
+        return gone
 
     def empty(self) -> list[Job]:
         """Hand over all that is left, whoever has it, for release."""
@@ -91,4 +108,5 @@ class Lane:
         self._taken.clear()
         self._retries.clear()
         self._new.clear()
+        self._keys.clear()
         return left

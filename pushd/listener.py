@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import secrets
 from typing import NoReturn
 
 from psycopg import sql
 
-from pushd.event import row_ids
+from pushd.errors import PoolerError
+from pushd.event import MANY, row_ids
 from pushd.inbox import Inbox
 from pushd.log import pairs
 from pushd.postgres import STATEMENT_BOUND, Connection, probe
@@ -55,3 +57,24 @@ class Listener:
             self._inbox.want_sweep()
         else:
             self._inbox.add(ids)
+
+
+async def call(connection: Connection, channel: str) -> None:
+    """Have every daemon on this channel sweep."""
+    async with asyncio.timeout(STATEMENT_BOUND):
+        await connection.execute("select pg_notify(%s, %s)", [channel, MANY])
+
+
+async def require_sessions(connection: Connection, other: Connection) -> None:
+    """PoolerError unless what one session notifies reaches the other: a pool that shares sessions swallows it."""
+    channel = f"pushd_probe_{secrets.token_hex(8)}"
+    async with asyncio.timeout(STATEMENT_BOUND):
+        await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        await other.execute("select pg_notify(%s, '')", [channel])
+        heard = [each async for each in connection.notifies(timeout=_PROBE_BOUND, stop_after=1)]
+        await connection.execute("unlisten *")
+    if not heard:
+        raise PoolerError(
+            "notifications do not come through: a pooler (PgBouncer?) stands before PostgreSQL and shares sessions; "
+            "let database.dsn lead to PostgreSQL itself, or to a pool_mode = session"
+        )

@@ -12,17 +12,18 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from pushd.config import Endpoint, shown
-from pushd.event import Outcome, Settlement, envelope
+from pushd.event import Key, Outcome, Settlement, envelope
 from pushd.freshness import deadline, is_fresh
 from pushd.inbox import Inbox
 from pushd.lane import Job, Lane
-from pushd.ledger import Settler
+from pushd.lease import Lease
 from pushd.log import pairs
 from pushd.retry import Retry, decide, may_pass
+from pushd.settler import Settler
 from pushd.source import Claimed, Position
 from pushd.stats import Stats
 from pushd.webhook import Webhook
@@ -57,11 +58,19 @@ class Track:
 class Pipeline:
     """The way of a delivery from its claim to its outcome."""
 
-    def __init__(
-        self, tracks: Sequence[Track], data_expiry: float, settler: Settler, inbox: Inbox, stats: Stats
+    def __init__(  # noqa: PLR0913 (the composition root hands over each part by name)
+        self,
+        *,
+        tracks: Sequence[Track],
+        data_expiry: float,
+        lease: Lease,
+        settler: Settler,
+        inbox: Inbox,
+        stats: Stats,
     ) -> None:
         self.tracks = {track.id: track for track in tracks}
         self._data_expiry = data_expiry
+        self._lease = lease
         self._settler = settler
         self._inbox = inbox
         self._stats = stats
@@ -72,8 +81,10 @@ class Pipeline:
         """Take over what has been claimed; never waits."""
         for delivery in claimed.fresh:
             track = self.tracks[delivery.endpoint_id]
-            self._stats.claimed(delivery)
             self._settler.hold(delivery)
+            if delivery.key in track.lane:
+                continue  # lost to another daemon during an attempt, and won back before that came to its end
+            self._stats.claimed(delivery)
             self._idle.clear()
             track.lane.put(delivery)
             track.filled.set()
@@ -82,9 +93,10 @@ class Pipeline:
             self._count(Settlement(delivery, Outcome.EXPIRED, 0))
 
     async def push(self, track: Track) -> NoReturn:
-        """One pusher: take a job, attempt it, again."""
+        """One pusher: take a job that is still ours, attempt it, again."""
         loop = asyncio.get_running_loop()
         while True:
+            await self._lease.held()
             track.filled.clear()  # before the look: what comes after it sets it again
             job = track.lane.take(loop.time())
             if job is not None:
@@ -128,8 +140,7 @@ class Pipeline:
         self._settler.add(settlement)
         if track.lane.wants_sweep:
             self._inbox.wake()
-        if not any(len(each.lane) for each in self.tracks.values()):
-            self._idle.set()
+        self._look_whether_idle()
 
     def _count(self, settlement: Settlement) -> None:
         self._stats.settled(settlement, settlement.delivery.age(asyncio.get_running_loop().time()))
@@ -138,6 +149,19 @@ class Pipeline:
     async def drained(self) -> None:
         """Wait until every claimed delivery has an outcome."""
         await self._idle.wait()
+
+    def forget(self, keys: Collection[Key]) -> int:
+        """Let go of deliveries that are not ours any more, but for those under way; answers how many there were."""
+        gone = [job.delivery for track in self.tracks.values() for job in track.lane.remove(keys)]
+        for delivery in gone:
+            self._stats.released(delivery)
+        self._settler.forget(keys)
+        self._look_whether_idle()
+        return len(gone)
+
+    def _look_whether_idle(self) -> None:
+        if not any(len(each.lane) for each in self.tracks.values()):
+            self._idle.set()
 
     def abandon(self) -> int:
         """Forget the deliveries that have no outcome, when nothing runs any more; answers how many there were."""

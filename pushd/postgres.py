@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -110,6 +110,13 @@ async def probe(connection: Connection, bound: float) -> None:
         await connection.execute("select")
 
 
+async def query(connection: Connection, name: str, parameters: dict[str, Any]) -> Sequence[Any]:
+    """Run queries/NAME.sql and answer its rows, in bounded time."""
+    async with asyncio.timeout(STATEMENT_BOUND):
+        cursor = await connection.execute(statement(name), parameters)
+        return await cursor.fetchall() if cursor.description else ()
+
+
 @functools.cache
 def statement(name: str) -> str:
     """The text of queries/NAME.sql."""
@@ -120,4 +127,7 @@ def brief(error: BaseException) -> str:
     """An error as one line for a log; PostgreSQL's own come with a second line, of where in the statement it was."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+    text = str(error).strip()
+    if "session is read-only" in text or "server is in hot standby mode" in text:
+        return "the server is a standby, where nothing can be written: promote it, or name the primary in database.dsn"
+    return text.split("\n", 1)[0] or type(error).__name__

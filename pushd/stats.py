@@ -48,6 +48,7 @@ class Stats:
     sweeps: int = 0
     found_by_sweep: int = 0
     reconnects: int = 0
+    pruned: int = 0
 
     def reconnected(self) -> None:
         self.reconnects += 1
@@ -100,4 +101,5 @@ class Stats:
             "sweeps": self.sweeps,
             "found_by_sweep": self.found_by_sweep,
             "reconnects": self.reconnects,
+            "pruned": self.pruned,
         }

@@ -42,9 +42,13 @@ comment on column pushd.endpoint.since is
 create table if not exists pushd.daemon (
   id           integer     not null generated always as identity,
   name         text        not null,
+  instance     uuid,
+  backend_pid  integer,
   data_expiry  interval    not null,
+  claims       boolean     not null default true,
   started_at   timestamptz not null default now(),
   heartbeat_at timestamptz not null default now(),
+  lease_until  timestamptz,
   constraint daemon_pkey primary key (id),
   constraint daemon_name_is_unique unique (name),
   constraint daemon_name_is_not_empty check (name <> ''),
@@ -55,10 +59,18 @@ comment on table pushd.daemon is
   'the daemons that claim deliveries, one row a name';
 comment on column pushd.daemon.name is
   'daemon.name of its configuration; a restarted daemon of the same name takes its claims back';
+comment on column pushd.daemon.instance is
+  'changes with every start: a process that finds another one here has lost its name and ends';
+comment on column pushd.daemon.backend_pid is
+  'the session of its heartbeat; while that one is there, no other daemon may take the name';
 comment on column pushd.daemon.data_expiry is 'how old a row may be when it pushes it';
+comment on column pushd.daemon.claims is
+  'whether it takes new rows; false while it finishes what it has, on its way down';
 comment on column pushd.daemon.started_at is 'when a daemon of this name last started';
 comment on column pushd.daemon.heartbeat_at is
   'when it was last alive: what it has claimed but not settled is no older than this less data_expiry and ten minutes';
+comment on column pushd.daemon.lease_until is
+  'once this has passed the others take over its claims; null when it has none left, having stopped or been taken over';
 
 -- delivery ------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ def test_shipped_file_holds_every_key_with_its_default() -> None:
         {
             "webhook": {"urls": ["https://api.example.com/webhook"]},
             "database": {"dsn": minimal[7:-1]},
-            **{table: {} for table in ("source", "server", "log", "daemon")},
+            **{table: {} for table in ("source", "ledger", "server", "log", "daemon")},
         }
     )
 

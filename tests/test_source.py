@@ -7,10 +7,11 @@ import pytest
 from conftest import Database, migrate
 
 from pushd import config
-from pushd.errors import SchemaError
-from pushd.ledger import enlist, register
+from pushd.ledger import register
 from pushd.postgres import Connection, connect
-from pushd.source import Claimed, Source, inspect
+from pushd.registry import enlist
+from pushd.source import Claimed, Source
+from pushd.table import inspect
 
 EXPIRY = 300.0
 
@@ -50,8 +51,8 @@ async def daemon_on(
 ) -> Daemon:
     table = await inspect(connection, source or config.Source())
     ids = await register(connection, endpoints)
-    ledger = await enlist(connection, name, EXPIRY)
-    return Daemon(connection, table, ledger.daemon_id, {id_: endpoint for endpoint, id_ in ids.items()})
+    registration, _ = await enlist(connection, name, EXPIRY)
+    return Daemon(connection, table, registration.daemon_id, {id_: endpoint for endpoint, id_ in ids.items()})
 
 
 # claiming -----------------------------------------------------------------------
@@ -329,61 +330,3 @@ async def test_table_in_another_schema_with_awkward_names(empty_database: Databa
         assert await daemon.sweep() == [1]
         assert len((await daemon.claim(1)).fresh) == 1
         assert daemon.source.channel == 'pushd_OCR "wallet"'
-
-
-# what is wrong with a table ------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("prepare", "source", "says"),
-    [
-        ("select", {"table": "nowhere"}, "source.table nowhere: no such table in this database"),
-        ("select", {"table": "not a name"}, "source.table not a name: "),
-        ("create view v as select 1", {"table": "v"}, "source.table v is not a table"),
-        (
-            "alter table ocr_wallet_info drop column wx_id, drop column pic_url",
-            {},
-            "public.ocr_wallet_info has no column wx_id, pic_url",
-        ),
-        (
-            "revoke select (wallet_code, wx_id) on ocr_wallet_info from pushd_daemon",
-            {},
-            r"may not read public.ocr_wallet_info \(wallet_code, wx_id\): as the table's owner, run  select pushd.watch",
-        ),
-        (
-            "alter table ocr_wallet_info alter create_time drop default, alter create_time type date",
-            {},
-            "create_time of public.ocr_wallet_info is date; pushd can read timestamp with time zone",
-        ),
-        (
-            "alter table ocr_wallet_info alter create_time type timestamp",
-            {},
-            "has no time zone: say which is meant with source.timezone",
-        ),
-        ("select", {"timezone": "Mars/Olympus"}, "source.timezone Mars/Olympus is not known to PostgreSQL"),
-    ],
-)
-async def test_table_that_cannot_be_watched_is_named_with_the_way_out(
-    database: Database, connection: Connection, prepare: str, source: dict[str, str], says: str
-) -> None:
-    """One line, and what to do."""
-    database.execute(prepare)
-    with pytest.raises(SchemaError, match=says) as caught:
-        await inspect(connection, config.Source.model_validate(source))
-    assert caught.value.exit_code == 78
-
-
-async def test_missing_trigger_is_an_error_line_but_no_reason_to_stay_down(
-    database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The sweep finds the rows, only later."""
-    for statement in (
-        "select pushd.unwatch('ocr_wallet_info')",
-        "alter table ocr_wallet_info disable trigger pushd_ring",
-    ):
-        database.execute("select pushd.watch('ocr_wallet_info')")
-        database.execute(statement)
-        database.execute("grant select on ocr_wallet_info to pushd_daemon")
-        caplog.clear()
-        await inspect(connection, config.Source())
-        assert "select pushd.watch('public.ocr_wallet_info')" in caplog.text

@@ -19,12 +19,6 @@ select
       and a.attname = any(%(columns)s::text[])
       and not has_column_privilege(c.oid, a.attnum, 'select')
   ) as unreadable,
-  (
-    select t.tgenabled in ('O', 'A')
-    from pg_trigger as t
-    where t.tgrelid = c.oid
-      and t.tgname = 'pushd_ring'
-  ) as rings,
   %(timezone)s::text is null
   or exists (
     select

@@ -1,10 +1,12 @@
--- A page of the fresh window: rows that one of these endpoints is owed and nobody has taken for it,
--- oldest first, after a position. Rows are only named here; the claim loads them.
+-- A page of a window, of what is fresh or of what has just ceased to be: rows that one of these endpoints is owed and nobody has taken for it,
+-- oldest first, after a position. Rows are only named here; the claim loads them. Overdue are those
+-- that the daemon preferred for them has left lying.
 select
   r.create_time::text as position,
-  r.id::bigint as id
+  r.id::bigint as id,
+  {row_time} < now() - interval '2 seconds' as overdue
 from {table} as r
-where {in_window}
+where {window}
   and {plausible}
   and r.wallet_code <> ''
   and (r.create_time, r.id) > (%(after_time)s, %(after_id)s)

@@ -1,0 +1,62 @@
+"""Outcomes on their way into the ledger: they wait in memory, however long PostgreSQL is away."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from typing import NoReturn
+
+from pushd.event import Delivery, Key, Settlement
+from pushd.ledger import Ledger
+from pushd.postgres import Connection
+
+HIGH_MARK = 20_000  # outcomes in memory; from there on nothing is claimed until half of them are written
+_AT_ONCE = 1000  # outcomes in one statement
+
+
+class Settler:
+    """The buffer of outcomes, with two marks: at the high one `calm` is cleared, and set again at half of it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._outcomes: deque[Settlement] = deque()
+        self._added = asyncio.Event()
+        self.held: set[Key] = set()  # claims of this process without an outcome in the ledger
+        self.calm = asyncio.Event()
+        self.calm.set()
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def hold(self, delivery: Delivery) -> None:
+        """Remember a claim as ours until its outcome is written."""
+        self.held.add(delivery.key)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """These claims are not ours any more."""
+        self.held.difference_update(keys)
+
+    def add(self, settlement: Settlement) -> None:
+        """Take an outcome; never waits, never refuses."""
+        self._outcomes.append(settlement)
+        self._added.set()
+        if len(self._outcomes) >= HIGH_MARK:
+            self.calm.clear()
+
+    async def settle(self, connection: Connection) -> NoReturn:
+        """Write outcomes as they come, many at a time, until the connection breaks."""
+        while True:
+            await self.flush(connection)
+            await self._added.wait()
+
+    async def flush(self, connection: Connection) -> None:
+        """Write all outcomes there are; those that could not be written stay."""
+        self._added.clear()  # before the look: what comes after it sets it again
+        while self._outcomes:
+            some = list(itertools.islice(self._outcomes, _AT_ONCE))
+            await self._ledger.settle(connection, some)
+            for settlement in some:
+                self._outcomes.popleft()
+                self.held.discard(settlement.delivery.key)
+            if len(self._outcomes) <= HIGH_MARK // 2:
+                self.calm.set()

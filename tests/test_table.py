@@ -1,0 +1,124 @@
+"""What a table has to be so that it can be watched, and what is said when it is not."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from conftest import Database
+
+from pushd import config
+from pushd.errors import SchemaError
+from pushd.postgres import Connection, connect
+from pushd.table import Condition, condition, inspect
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    async with connect(database.daemon_dsn, "test") as connection:
+        yield connection
+
+
+async def condition_of(connection: Connection, name: str = "public.ocr_wallet_info") -> Condition:
+    return await condition(connection, await inspect(connection, config.Source(table=name)), name)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "source", "says"),
+    [
+        ("select", {"table": "nowhere"}, "source.table nowhere: no such table in this database"),
+        ("select", {"table": "not a name"}, "source.table not a name: "),
+        ("create view v as select 1", {"table": "v"}, "source.table v is not a table"),
+        (
+            "alter table ocr_wallet_info drop column wx_id, drop column pic_url",
+            {},
+            "public.ocr_wallet_info has no column wx_id, pic_url",
+        ),
+        (
+            "revoke select (wallet_code, wx_id) on ocr_wallet_info from pushd_daemon",
+            {},
+            r"may not read public.ocr_wallet_info \(wallet_code, wx_id\): as its owner, run  select pushd.watch",
+        ),
+        (
+            "alter table ocr_wallet_info alter create_time drop default, alter create_time type date",
+            {},
+            "create_time of public.ocr_wallet_info is date; pushd can read timestamp with time zone",
+        ),
+        (
+            "alter table ocr_wallet_info alter create_time type timestamp",
+            {},
+            "has no time zone: say which is meant with source.timezone",
+        ),
+        ("select", {"timezone": "Mars/Olympus"}, "source.timezone Mars/Olympus is not known to PostgreSQL"),
+    ],
+)
+async def test_table_that_cannot_be_watched_is_named_with_the_way_out(
+    database: Database, connection: Connection, prepare: str, source: dict[str, str], says: str
+) -> None:
+    """One line, and what to do."""
+    database.execute(prepare)
+    with pytest.raises(SchemaError, match=says) as caught:
+        await inspect(connection, config.Source.model_validate(source))
+    assert caught.value.exit_code == 78
+
+
+async def test_table_as_shipped_has_no_faults(connection: Connection) -> None:
+    """Trigger and indexes are there."""
+    assert list(await condition_of(connection)) == []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "says"),
+    [
+        ("drop trigger pushd_ring on ocr_wallet_info", "is missing, .* run  select pushd.watch"),
+        ("alter table ocr_wallet_info disable trigger pushd_ring", "is disabled, .* enable trigger pushd_ring;"),
+        ("alter table ocr_wallet_info enable replica trigger pushd_ring", "is disabled, "),
+        (
+            (
+                "drop trigger pushd_ring on ocr_wallet_info;"
+                "create function f() returns trigger language plpgsql as 'begin return null; end';"
+                "create trigger pushd_ring after insert on ocr_wallet_info execute function f()"
+            ),
+            "is foreign, .* drop trigger pushd_ring on public.ocr_wallet_info;  select pushd.watch",
+        ),
+    ],
+    ids=["missing", "disabled", "for replicas only", "foreign"],
+)
+async def test_trigger_that_does_not_ring_is_a_fault_with_its_fix(
+    database: Database, connection: Connection, prepare: str, says: str
+) -> None:
+    """No reason to stay down, since the sweep finds the rows; and what is said to do, helps."""
+    database.execute(prepare)
+    fault = (await condition_of(connection)).trigger
+    assert fault
+    assert re.search(says, fault)
+    database.execute(fault.split("run  ")[1])
+    assert (await condition_of(connection)).trigger is None
+
+
+async def test_missing_indexes_are_a_fault_with_their_price(database: Database, connection: Connection) -> None:
+    """An index that is partial, invalid, or begins with another column does not count."""
+    database.execute("drop index ocr_wallet_info_create_time_idx")
+    database.execute("create index partial on ocr_wallet_info (create_time) where wallet_code <> ''")
+    database.execute("create index second on ocr_wallet_info (wallet_code, create_time)")
+    fault = (await condition_of(connection)).indexes
+    assert fault
+    assert re.search(r"no index that begins with create_time: .* reads the whole table \(0 bytes\)", fault)
+    database.execute("alter table ocr_wallet_info drop constraint ocr_wallet_info_pkey")
+    assert "create_time or id" in str((await condition_of(connection)).indexes)
+
+
+async def test_partitioned_table_is_judged_as_a_whole(database: Database, connection: Connection) -> None:
+    """Its size is that of its partitions, its indexes those of the parent."""
+    database.execute(
+        "create schema other;"
+        "create table other.ocr_wallet_info (like ocr_wallet_info including defaults) partition by range (create_time);"
+        "create table other.all_times partition of other.ocr_wallet_info default;"
+        "select pushd.watch('other.ocr_wallet_info');"
+        "insert into other.ocr_wallet_info (wallet_code) values ('A')"
+    )
+    fault = (await condition_of(connection, "other.ocr_wallet_info")).indexes
+    assert fault
+    assert "create_time or id" in fault
+    assert "(8192 bytes)" in fault
+    database.execute("create index on other.ocr_wallet_info (create_time); create index on other.ocr_wallet_info (id)")
+    assert list(await condition_of(connection, "other.ocr_wallet_info")) == []
