@@ -15,8 +15,8 @@ from pushd.stats import Stats
 log = logging.getLogger(__name__)
 
 LOOK_BACK = 86_400.0  # seconds: nobody's rows that ceased to be fresh longer ago stay without an outcome
-_EVERY = 10.0  # seconds
-_LATE = 300.0  # seconds that a row may take from its create_time to its commit, besides data_expiry, to be seen here
+_EVERY = 5.0  # seconds
+_LATE = 60.0  # seconds for which what has ceased to be fresh is looked at again: commits come late
 _PRUNE_EVERY = 60.0
 _PAGE = 500  # rows in one statement
 _BATCH = 2000  # deliveries in one delete: some 20 ms
