@@ -5,22 +5,18 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from pushd import __version__
 from pushd.config import Config
-from pushd.doorbell import Doorbell
+from pushd.doorbell import State
 from pushd.errors import PushdError
-from pushd.finder import Finder
 from pushd.heartbeat import Heartbeat
-from pushd.housekeeper import Housekeeper
-from pushd.inbox import Inbox
-from pushd.lease import Lease
 from pushd.listener import Listener, call
 from pushd.log import pairs
+from pushd.parts import Parts, assemble
 from pushd.pipeline import Pipeline, Track
 from pushd.postgres import Session, brief, connect
 from pushd.preparation import Prepared, prepare
@@ -54,7 +50,6 @@ class Daemon:
         self._dsn = config.database.dsn.get_secret_value()
         self._stopping = stopping  # set by the first signal
         self._stats = Stats({endpoint.name: EndpointStats() for endpoint in config.webhook.endpoints})
-        self._inbox = Inbox()
         self._running: Parts | None = None  # from when the database is ready
 
     async def run(self) -> None:
@@ -99,12 +94,13 @@ class Daemon:
             ]
 
     async def _live(self, prepared: Prepared, tracks: list[Track]) -> None:
-        parts = self._running = _assemble(self._config, prepared, tracks, self._inbox, self._stats)
+        parts = self._running = assemble(self._config, prepared, tracks, self._stats)
         async with asyncio.TaskGroup() as tasks:
             finding = [
                 tasks.create_task(self._session("listen").run(parts.listener.listen), name="listen"),
-                tasks.create_task(self._session("bell", blocking=True).run(parts.doorbell.hold), name="bell"),
-                tasks.create_task(self._session("claim").run(parts.finder.find), name="find"),
+                tasks.create_task(self._session("bell", blocking=True).run(parts.doorbell.keep), name="bell"),
+                tasks.create_task(self._session("claim").run(parts.claimer.run), name="claim"),
+                tasks.create_task(self._session("sweep").run(parts.sweeper.run), name="sweep"),
                 tasks.create_task(self._session("keep").run(parts.housekeeper.keep), name="keep"),
                 tasks.create_task(_announce(parts.listener), name="announce"),
             ]
@@ -168,7 +164,7 @@ class Daemon:
             "in_flight": sum(len(track.lane) for track in under_way.values()),
             "unsettled": len(running.settler) if running else 0,
             "listening": running.listener.active.is_set() if running else False,
-            "doorbell_held": running.doorbell.held if running else False,
+            "doorbell": (running.doorbell.state if running else State.DEAF).value,
             **self._stats.totals(),
             **self._stats.traffic(),
             "endpoints": {
@@ -176,55 +172,6 @@ class Daemon:
                 for name, of in self._stats.endpoints.items()
             },
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """All that runs, put together."""
-
-    listener: Listener
-    doorbell: Doorbell
-    settler: Settler
-    pipeline: Pipeline
-    finder: Finder
-    heartbeat: Heartbeat
-    housekeeper: Housekeeper
-
-
-def _assemble(config: Config, prepared: Prepared, tracks: Sequence[Track], inbox: Inbox, stats: Stats) -> Parts:
-    source, registration, ledger = prepared.source, prepared.registration, prepared.ledger
-    data_expiry = config.webhook.data_expiry
-    lease = Lease()
-    listener = Listener(source.channel, inbox, stats)
-    doorbell = Doorbell(source.oid, inbox)
-    settler = Settler(ledger)
-    pipeline = Pipeline(tracks=tracks, data_expiry=data_expiry, lease=lease, settler=settler, inbox=inbox, stats=stats)
-    housekeeper = Housekeeper(
-        source=source,
-        source_table=config.source.table,
-        daemon_id=registration.daemon_id,
-        pipeline=pipeline,
-        stats=stats,
-        data_expiry=data_expiry,
-        retention=config.ledger.history_retention,
-        silent=prepared.silent,
-    )
-    finder = Finder(
-        source=source,
-        registration=registration,
-        ledger=ledger,
-        lease=lease,
-        settler=settler,
-        pipeline=pipeline,
-        data_expiry=data_expiry,
-        inbox=inbox,
-        stats=stats,
-        hears_all=lambda: listener.active.is_set() and doorbell.held and housekeeper.trigger_rings,
-    )
-    heartbeat = Heartbeat(
-        registration=registration, ledger=ledger, lease=lease, settler=settler, pipeline=pipeline, inbox=inbox
-    )
-    return Parts(listener, doorbell, settler, pipeline, finder, heartbeat, housekeeper)
 
 
 async def _announce(listener: Listener) -> None:

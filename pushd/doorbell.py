@@ -1,46 +1,211 @@
-"""The doorbell lock: while it is ours, every writer's trigger notifies us.
+"""The doorbell: whether writers have to notify us, or we look for ourselves.
 
-A writer who finds the lock free, because no daemon runs, leaves without a
-notification, and holds the lock shared until his transaction ends. So when the
-exclusive lock is granted, all who left so have ended, and one more sweep sees
-what they did. From the moment we ask for it, new writers notify.
+A transaction that notifies takes a lock of the whole cluster when it commits,
+so many writers would wait for each other. While we are awake we hold nothing:
+the trigger finds the lock free, skips the notification, and we look at the
+tail of the table many times a second. When little happens we fall asleep: we
+ask for the lock exclusively, and go on looking until it is granted. That
+proves that every writer who skipped has ended, for he held it shared until
+then. One last look, and we sleep on LISTEN: from the moment we asked, writers
+notify.
+
+Among several daemons one, the keeper, decides; the others hear of it on a
+channel of their own, and one of them becomes the keeper when it goes.
 """
 
 import asyncio
+import contextlib
+import enum
 import logging
+from dataclasses import dataclass
 from typing import NoReturn
+
+from psycopg import sql
 
 from pushd.inbox import Inbox
 from pushd.log import pairs
-from pushd.postgres import Connection, probe
+from pushd.pace import Pace
+from pushd.postgres import Connection, probe, query
+from pushd.tail import Tail
 
 log = logging.getLogger(__name__)
 
-_KEY = 1886745448  # as in pushd.ring()
-_PROBE_EVERY = 5.0
+_BELL_KEY = 1886745448  # as in pushd.ring()
+_KEEPER_KEY = 1886745449
+_PROBE_EVERY = 5.0  # seconds
 _PROBE_BOUND = 3.0
+_LOOK_BOUND = 30.0  # seconds for the last look; whoever makes it may have to connect first
+_LATE_IDS = 5000  # ids below the highest heard that a tail begins at, at the most
+
+
+class State(enum.Enum):
+    """Who finds new rows."""
+
+    DEAF = "deaf"  # nobody for certain: the sweep
+    ASLEEP = "asleep"  # every writer notifies
+    AWAKE = "awake"  # no writer does: we look
+    FALLING = "falling asleep"  # some still do not: we look and listen
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """When to wake up and when to fall asleep."""
+
+    wake_at: float = 200.0  # notifications a second
+    sleep_below: float = 50.0  # rows a second
+    calm: float = 3.0  # seconds below that
+    window: float = 1.0  # seconds over which both are told
+
+
+RATES = Rates()
 
 
 class Doorbell:
-    """Holds the lock of one table; until it is granted, rows may come without a notification."""
+    """The bell of one table. `tail` is there while rows have to be looked for."""
 
-    def __init__(self, oid: int, inbox: Inbox) -> None:
+    def __init__(self, oid: int, inbox: Inbox, rates: Rates) -> None:
         # The trigger casts the unsigned oid to a signed integer; so must we.
         self._table = oid - 2**32 if oid >= 2**31 else oid
+        self.channel = f"pushd_doorbell_{oid}"  # on which the keeper tells the others
         self._inbox = inbox
-        self.held = False
+        self._keeps = False
+        self._rates = rates
+        self._pace = Pace(rates.window)
+        self._busy = asyncio.Event()  # set when notifications come too fast
+        self._looked = asyncio.Event()  # set when the last look has been made
+        self.granted = False  # every writer notifies, and one last look is to be made
+        self.state = State.DEAF
+        self.tail: Tail | None = None
 
-    async def hold(self, connection: Connection) -> NoReturn:
-        """Ask for the lock, wait for it as long as it takes, and keep it until the connection breaks."""
-        # The one wait without a bound: it ends with the longest open transaction of a writer,
-        # and a dead server with the keepalives of the socket.
-        await connection.execute("select pg_advisory_lock(%s::integer, %s::integer)", (_KEY, self._table))
-        self.held = True
-        log.debug("doorbell held %s", pairs(table=self._table))
+    def __repr__(self) -> str:
+        return f"<Doorbell {self.state.value}{', keeper' if self._keeps else ''}>"
+
+    # what the others tell us ---------------------------------------------------------
+
+    def heard(self, ids: frozenset[int] | None, now: float) -> None:
+        """Note a notification of rows (None: of many), for the pace and for where a tail would begin."""
+        self._pace.add(1, now, max(ids) if ids else None)
+        if self._pace.rate(now) >= self._rates.wake_at and self._pace.highest is not None:
+            self._busy.set()
+
+    def looked(self, found: int, now: float, *, last: bool) -> None:
+        """Note a look at the tail; `last` when it began after the lock was granted."""
+        self._pace.add(found, now)
+        if last:
+            self.granted = False
+            self._sleep()
+            self._looked.set()
+
+    def told(self, word: str) -> None:
+        """Follow the keeper: "awake ID", "asleep" or "deaf"."""
+        if self._keeps:
+            return
+        match word.split():
+            case ["awake", id_] if id_.lstrip("-").isdigit():
+                self._wake(int(id_))
+            case ["asleep"]:
+                self._look_once_more()
+            case ["deaf"]:
+                self._change(State.DEAF)
+            case _:
+                log.warning("not a word of pushd's on the doorbell channel %s", pairs(word=word))
+
+    async def ask(self, connection: Connection) -> None:
+        """Find out, newly listening, whether there is a keeper asleep; if not, sweeps have to do."""
+        ((held,),) = await query(connection, "bell_held", {"key": _BELL_KEY, "table": self._table})
+        if not self._keeps and held:
+            self._sleep()
+
+    def deafen(self) -> None:
+        """Nobody listens any more."""
+        if not self._keeps:
+            self._change(State.DEAF)
+
+    # the keeper ----------------------------------------------------------------------
+
+    async def keep(self, connection: Connection) -> NoReturn:
+        """Become the keeper when there is none, and be it until the connection breaks."""
+        # Both locks are waited for without a bound: for as long as another daemon is the keeper, and for
+        # as long as a writer's transaction is open. A dead server is found out by the socket's keepalives.
+        await self._lock(connection, "lock", _KEEPER_KEY)
+        self._keeps = True
         try:
-            self._inbox.want_sweep()
+            if self.tail is None:
+                self._change(State.DEAF)
+                await self._tell(connection, "deaf")
             while True:
-                await asyncio.sleep(_PROBE_EVERY)
-                await probe(connection, _PROBE_BOUND)
+                await self._fall_asleep(connection)
+                await self._until_busy(connection)
+                await self._wake_up(connection)
+                await self._until_calm(connection)
         finally:
-            self.held = False
+            self._keeps = self.granted = False
+            self._change(State.DEAF)
+
+    async def _fall_asleep(self, connection: Connection) -> None:
+        if self.tail is not None:
+            self._change(State.FALLING)
+        await self._lock(connection, "lock", _BELL_KEY)
+        self._look_once_more()
+        async with asyncio.timeout(_LOOK_BOUND):
+            await self._looked.wait()
+        log.debug("doorbell held %s", pairs(table=self._table))
+        await self._tell(connection, "asleep")
+
+    async def _wake_up(self, connection: Connection) -> None:
+        assert self._pace.highest is not None, "known since notifications came too fast"  # noqa: S101
+        # Whoever skips the notification may have drawn his ids a while ago: a second's worth is looked at again.
+        begin = self._pace.highest - min(int(self._pace.rate(asyncio.get_running_loop().time())), _LATE_IDS)
+        # In this order: when the first writer skips, everybody looks already.
+        self._wake(begin)
+        await self._tell(connection, f"awake {begin}")
+        await self._lock(connection, "unlock", _BELL_KEY)
+
+    async def _until_busy(self, connection: Connection) -> None:
+        self._busy.clear()
+        while not self._busy.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PROBE_EVERY):
+                    await self._busy.wait()
+                    continue
+            await probe(connection, _PROBE_BOUND)
+
+    async def _until_calm(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        busy = loop.time()
+        while loop.time() - busy < self._rates.calm:
+            await asyncio.sleep(self._rates.calm / 3)
+            await probe(connection, _PROBE_BOUND)
+            if self._pace.rate(loop.time()) >= self._rates.sleep_below:
+                busy = loop.time()
+
+    async def _lock(self, connection: Connection, what: str, key: int) -> None:
+        function = sql.Identifier("pg_catalog", f"pg_advisory_{what}")
+        await connection.execute(sql.SQL("select {}(%s::integer, %s::integer)").format(function), (key, self._table))
+
+    async def _tell(self, connection: Connection, word: str) -> None:
+        await connection.execute("select pg_notify(%s, %s)", [self.channel, word])
+
+    def _wake(self, begin: int) -> None:
+        self.tail = Tail(begin)
+        self._change(State.AWAKE)
+        self._inbox.look()
+
+    def _look_once_more(self) -> None:
+        """Every writer notifies now, and who did not has ended: after one more look we sleep."""
+        self._looked.clear()
+        if self.tail is not None:
+            self.granted = True
+        else:
+            self._sleep()
+            self._looked.set()
+
+    def _sleep(self) -> None:
+        self.tail = None
+        self._change(State.ASLEEP)
+        self._inbox.want_sweep()
+
+    def _change(self, state: State) -> None:
+        if state is not self.state:
+            log.debug("doorbell %s", pairs(state=state.value))
+            self.state = state

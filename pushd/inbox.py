@@ -1,17 +1,19 @@
-"""What waits to be claimed: ids that were heard of, and whether the whole window is to be swept."""
+"""What waits to be done about rows: ids that were heard of, and whether the whole window is to be swept."""
 
 import asyncio
+import contextlib
 
 _MOST_IDS = 10_000  # beyond that a sweep is cheaper than remembering, and memory stays bounded
 
 
 class Inbox:
-    """Filled by whoever hears of rows, emptied by the one who claims them; filling never waits."""
+    """Filled by whoever hears of rows, emptied by those who claim and sweep; filling never waits."""
 
     def __init__(self) -> None:
         self._ids: set[int] = set()
         self._sweep = False
-        self._filled = asyncio.Event()
+        self._heard = asyncio.Event()  # set when there are ids
+        self._look = asyncio.Event()  # set when there is a sweep to make, or room for one
 
     def __repr__(self) -> str:
         return f"<Inbox ids={len(self._ids)} sweep={self._sweep}>"
@@ -20,30 +22,45 @@ class Inbox:
         """Remember rows to claim."""
         self._ids |= ids
         if len(self._ids) > _MOST_IDS:
+            self._ids.clear()
             self.want_sweep()
-        self._filled.set()
+        self._heard.set()
+
+    def look(self) -> None:
+        """Have the claimer look for rows by itself from now on."""
+        self._heard.set()
 
     def want_sweep(self) -> None:
-        """Have the whole window swept, which makes all single ids needless."""
-        self._ids.clear()
+        """Have the whole window swept."""
         self._sweep = True
-        self._filled.set()
+        self._look.set()
 
     def wake(self) -> None:
-        """Have the claimer look around: something that it had to leave may be possible now."""
-        self._filled.set()
+        """Have the sweeper look around: something that had to be left may be possible now."""
+        self._look.set()
 
-    async def wait(self, until: float) -> None:
-        """Wait for anything to do, until that moment of the event loop's clock at the latest."""
-        try:
-            async with asyncio.timeout_at(until):
-                await self._filled.wait()
-        except TimeoutError:
-            return
+    async def wait_for_ids(self, until: float) -> None:
+        """Wait for rows to claim, until that moment of the event loop's clock at the latest."""
+        await _wait(self._heard, until)
 
-    def take(self) -> tuple[set[int], bool]:
-        """Hand over the ids, and whether to sweep; what comes in from now on is for the next time."""
-        self._filled.clear()
-        ids, sweep = self._ids, self._sweep
-        self._ids, self._sweep = set(), False
-        return ids, sweep
+    async def wait_for_sweep(self, until: float) -> None:
+        """Wait for a reason to sweep, until that moment of the event loop's clock at the latest."""
+        await _wait(self._look, until)
+
+    def take_ids(self) -> set[int]:
+        """Hand over the ids; what comes in from now on is for the next time."""
+        self._heard.clear()
+        ids, self._ids = self._ids, set()
+        return ids
+
+    def take_sweep(self) -> bool:
+        """Whether the whole window is to be swept; who asks from now on asks for the next time."""
+        self._look.clear()
+        sweep, self._sweep = self._sweep, False
+        return sweep
+
+
+async def _wait(event: asyncio.Event, until: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            await event.wait()

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from psycopg import sql
 
+from pushd.doorbell import Doorbell
 from pushd.errors import PoolerError
 from pushd.event import MANY, row_ids
 from pushd.inbox import Inbox
@@ -23,8 +24,9 @@ _PROBE_BOUND = 3.0
 class Listener:
     """Turns notifications into ids for the inbox. It is only a hint that is lost when it fails: a sweep follows."""
 
-    def __init__(self, channel: str, inbox: Inbox, stats: Stats) -> None:
+    def __init__(self, channel: str, doorbell: Doorbell, inbox: Inbox, stats: Stats) -> None:
         self._channel = channel
+        self._doorbell = doorbell
         self._inbox = inbox
         self._stats = stats
         self.active = asyncio.Event()  # set while LISTEN is committed on a connection that answers
@@ -32,18 +34,24 @@ class Listener:
     async def listen(self, connection: Connection) -> NoReturn:
         """Listen until the connection breaks."""
         async with asyncio.timeout(STATEMENT_BOUND):
-            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
+            for channel in (self._channel, self._doorbell.channel):
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        # Only now, with LISTEN committed: what was said before was not said to us.
+        await self._doorbell.ask(connection)
+        self._inbox.want_sweep()
         log.info("listening %s", pairs(channel=self._channel))
         self.active.set()
         try:
-            # Not before LISTEN is committed: rows committed until then made no sound for us.
-            self._inbox.want_sweep()
             while True:
                 async for notification in connection.notifies(timeout=_PROBE_EVERY):
-                    self._hear(notification.payload)
+                    if notification.channel == self._channel:
+                        self._hear(notification.payload)
+                    else:
+                        self._doorbell.told(notification.payload)
                 await probe(connection, _PROBE_BOUND)
         finally:
             self.active.clear()
+            self._doorbell.deafen()
 
     def _hear(self, payload: str) -> None:
         self._stats.notifications += 1
@@ -53,6 +61,7 @@ class Listener:
             self._stats.bad_notifications += 1
             log.warning("notification ignored, it is not from pushd's trigger %s", pairs(payload=error))
             return
+        self._doorbell.heard(ids, asyncio.get_running_loop().time())
         if ids is None:
             self._inbox.want_sweep()
         else:

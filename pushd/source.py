@@ -12,8 +12,11 @@ from psycopg import sql
 from pushd.event import Delivery, Row
 from pushd.log import pairs
 from pushd.postgres import STATEMENT_BOUND, Connection, brief, statement
+from pushd.tail import REACH
 
 log = logging.getLogger(__name__)
+
+LOOK = 1000  # rows that one look brings, at the most, besides those in gaps
 
 Position = tuple[str, int]  # create_time as PostgreSQL writes it, and id
 
@@ -44,6 +47,7 @@ class Source:
         self._start: Position = (earliest, -(2**63))  # before every row
         self._claim = sql.SQL(statement("claim")).format(**parts)
         fresh, stale = parts["fresh"], parts["stale"]
+        self._look = sql.SQL(statement("look")).format(**parts)
         self._sweep = sql.SQL(statement("sweep")).format(**parts, window=fresh)
         self._sweep_stale = sql.SQL(statement("sweep")).format(**parts, window=stale)
         self._unreadable: set[int] = set()  # rows that PostgreSQL cannot hand out, reported once
@@ -88,6 +92,13 @@ class Source:
             ]
             return Claimed([*halves[0].fresh, *halves[1].fresh], [*halves[0].expired, *halves[1].expired])
         return _claimed(rows, endpoints, asked)
+
+    async def look(self, connection: Connection, above: int, gaps: Sequence[int]) -> list[int]:
+        """The ids above this one, up to `LOOK`, and those in the gaps, that can be seen now."""
+        parameters = {"above": above, "reach": above + REACH, "gaps": gaps, "size": LOOK}
+        async with asyncio.timeout(STATEMENT_BOUND):
+            cursor = await connection.execute(self._look, parameters)
+            return [id_ for (id_,) in await cursor.fetchall()]
 
     async def sweep(  # noqa: PLR0913 (a window, a position, and a size)
         self,

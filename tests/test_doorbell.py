@@ -1,0 +1,193 @@
+"""No wake-up is lost, however writers end around the moments of falling asleep and waking up."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from conftest import Database, configuration, connect
+
+from pushd import configfile
+from pushd.config import Config
+from pushd.demo.receiver import Receiver
+from pushd.doorbell import RATES, Doorbell, Rates, State
+from pushd.parts import Parts, assemble
+from pushd.pipeline import Track
+from pushd.postgres import Session
+from pushd.preparation import prepare
+from pushd.stats import EndpointStats, Stats
+from pushd.webhook import Webhook
+
+# Falls asleep and wakes up as often as it can.
+RESTLESS = Rates(wake_at=200, sleep_below=2000, calm=0.003, window=0.02)
+
+
+@contextlib.asynccontextmanager
+async def without_sweeps(config: Config, rates: Rates) -> AsyncIterator[Parts]:
+    """The very parts of the daemon but for the sweeper: what the doorbell loses stays lost."""
+    dsn = config.database.dsn.get_secret_value()
+    stats = Stats({endpoint.name: EndpointStats() for endpoint in config.webhook.endpoints})
+
+    def session(purpose: str, *, blocking: bool = False) -> Session:
+        return Session(dsn, purpose, stats.reconnected, blocking=blocking)
+
+    prepared = await session("start").run(lambda each: prepare(each, config))
+    async with contextlib.AsyncExitStack() as stack:
+        tracks = [
+            Track(prepared.endpoint_ids[each.name], each, await stack.enter_async_context(Webhook(each)))
+            for each in config.webhook.endpoints
+        ]
+        parts = assemble(config, prepared, tracks, stats, rates)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(session("listen").run(parts.listener.listen)),
+                group.create_task(session("bell", blocking=True).run(parts.doorbell.keep)),
+                group.create_task(session("claim").run(parts.claimer.run)),
+                group.create_task(session("settle").run(parts.settler.settle)),
+                *(group.create_task(parts.pipeline.push(track)) for track in tracks for _ in range(8)),
+            ]
+            await parts.listener.active.wait()
+            yield parts
+            for task in tasks:
+                task.cancel()
+        assert stats.reconnects == 0
+
+
+def insert(connection: psycopg.Connection[tuple[Any, ...]]) -> list[int]:
+    """One row, in its own transaction where there is none."""
+    cursor = connection.execute("insert into ocr_wallet_info (wallet_code) values ('A') returning id")
+    return [row for (row,) in cursor.fetchall()]
+
+
+def load(database: Database, receiver: Receiver, folder: Path, name: str = "a") -> Config:
+    path = folder / f"{name}.toml"
+    path.write_text(
+        configuration(
+            database.daemon_dsn, [receiver.url()], queue_size=100_000, log="error", extra=f'[daemon]\nname = "{name}"'
+        ),
+        "utf-8",
+    )
+    return configfile.load(path, {})
+
+
+async def becomes(doorbell: Doorbell, state: State, within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while doorbell.state is not state:  # noqa: ASYNC110 (it has no need to tell anybody)
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Written:
+    """What writers have committed: id → when the commit returned."""
+
+    rows: dict[int, float] = field(default_factory=dict)
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def write(dsn: str, written: Written, chance: random.Random) -> None:
+    """Transactions of every kind, one after the other, in bursts and with pauses."""
+    loop = asyncio.get_running_loop()
+    insert = "insert into ocr_wallet_info (wallet_code) values ('A') returning id"
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        while not written.enough.is_set():
+            ids: list[int] = []
+            kind = chance.random()
+            async with contextlib.AsyncExitStack() as stack:
+                stack.enter_context(contextlib.suppress(psycopg.Rollback))
+                transaction = await stack.enter_async_context(connection.transaction())
+                ids += [row for (row,) in await (await connection.execute(insert)).fetchall()]
+                if kind < 0.1:
+                    with contextlib.suppress(psycopg.Rollback):
+                        async with connection.transaction() as savepoint:
+                            await connection.execute(insert)
+                            raise psycopg.Rollback(savepoint)
+                    ids += [row for (row,) in await (await connection.execute(insert)).fetchall()]
+                if kind > 0.8:
+                    await asyncio.sleep(chance.expovariate(1 / (0.2 if kind > 0.97 else 0.01)))
+                if 0.7 < kind < 0.8:
+                    ids.clear()
+                    raise psycopg.Rollback(transaction)
+            written.rows |= dict.fromkeys(ids, loop.time())
+            if chance.random() < 0.02:
+                await asyncio.sleep(chance.expovariate(1 / 0.2))
+
+
+async def test_no_wake_up_is_lost(database: Database, receiver: Receiver, tmp_path: Path) -> None:
+    """With sweeps switched off every row arrives at once, through hundreds of changes of state."""
+    changes = 0
+    written = Written()
+    async with without_sweeps(load(database, receiver, tmp_path), RESTLESS) as parts:
+        await becomes(parts.doorbell, State.ASLEEP)
+        writers = [asyncio.create_task(write(database.dsn, written, random.Random(number))) for number in range(12)]
+        loop = asyncio.get_running_loop()
+        until, last = loop.time() + 8, parts.doorbell.state
+        while loop.time() < until:
+            await asyncio.sleep(0.0005)
+            changes += parts.doorbell.state is not last
+            last = parts.doorbell.state
+        written.enough.set()
+        await asyncio.gather(*writers)
+        assert len(written.rows) > 1000
+        await receiver.until_accepted(written.rows, within=5)
+        assert set(receiver.accepted_rows.values()) == {1}
+    assert changes > 30
+
+
+async def test_it_wakes_up_when_notifications_come_too_fast_and_sleeps_when_little_happens(
+    database: Database, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Awake, writers do not notify at all; rows arrive all the same, and those of long transactions too."""
+    async with without_sweeps(load(database, receiver, tmp_path), RATES) as parts:
+        await becomes(parts.doorbell, State.ASLEEP)
+        rows = []
+        with connect(database.dsn) as quick, connect(database.dsn) as slow:
+            while parts.doorbell.state is State.ASLEEP:
+                rows += await asyncio.to_thread(insert, quick)
+            # Awake, and everybody who notified has been heard: from here on rows come in silence.
+            await receiver.until_accepted(rows)
+            with slow.transaction():
+                late = insert(slow)
+                rows += insert(quick)
+                await receiver.until_accepted(rows, within=1)
+                heard = parts.stats.notifications
+                await becomes(parts.doorbell, State.FALLING)
+                loud = insert(quick)  # from when the lock is asked for
+                await receiver.until_accepted(loud, within=1)
+                assert parts.stats.notifications == heard + 1
+                assert not receiver.accepted_rows[late[0]]
+            await receiver.until_accepted(late, within=1)
+            await becomes(parts.doorbell, State.ASLEEP)
+
+
+async def test_writers_pay_nothing_while_no_daemon_runs(database: Database) -> None:
+    """The lock is free, nobody is notified."""
+    with connect(database.dsn) as listener, connect(database.dsn) as writer:
+        listener.execute("listen pushd_ocr_wallet_info")
+        insert(writer)
+        assert list(listener.notifies(timeout=0.3)) == []
+
+
+async def test_keeper_is_followed_and_succeeded(database: Database, receiver: Receiver, tmp_path: Path) -> None:
+    """The others sleep and wake with it; when it goes, one of them keeps the bell."""
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(without_sweeps(load(database, receiver, tmp_path, "first"), RATES))
+        await becomes(first.doorbell, State.ASLEEP)
+        async with without_sweeps(load(database, receiver, tmp_path, "second"), RATES) as second:
+            await becomes(second.doorbell, State.ASLEEP)
+            with connect(database.dsn) as writer:
+                rows: list[int] = []
+                while second.doorbell.state is not State.AWAKE:
+                    rows += await asyncio.to_thread(insert, writer)
+                assert first.doorbell.state is State.AWAKE
+                rows += insert(writer)
+            await becomes(second.doorbell, State.ASLEEP)
+            await stack.aclose()
+            await becomes(second.doorbell, State.DEAF)
+            await becomes(second.doorbell, State.ASLEEP)
+            with connect(database.dsn) as writer:
+                row = insert(writer)
+            await receiver.until_accepted(row, within=1)
