@@ -1,18 +1,23 @@
 # make demo   see it work          make test   all tests
 # make check  lint, types, house   make bench  figures, beside a naive script
 # make lock   renew the pinned versions
+# make chaos  break everything for real, at length (ARGS="kill crash": only these); make test does it in short
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test chaos check bench lock clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pushctl demo $(ARGS)
 
 test: $(STAMP)
-	$(VENV)/bin/pytest $(ARGS)
+	$(VENV)/bin/pytest --ignore=tests/chaos $(ARGS)
+	$(VENV)/bin/pytest -n 4 tests/chaos
+
+chaos: $(STAMP)
+	$(VENV)/bin/python tests/chaos/run.py $(ARGS)
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check .
