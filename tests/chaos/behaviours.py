@@ -68,10 +68,12 @@ def silent(over: asyncio.Event) -> Answer:
     return answer
 
 
-def slow(seconds: float) -> Answer:
-    """Takes its time for each answer."""
+def slow(seconds: float, began: asyncio.Event | None = None) -> Answer:
+    """Takes its time for each answer; `began` is set when the first request is there."""
 
     async def answer(_: Receiver, __: web.Request, ___: bytes) -> web.StreamResponse:
+        if began:
+            began.set()
         await asyncio.sleep(seconds)
         return web.json_response({})
 

@@ -53,6 +53,7 @@ FAULTS = (
     Fault("clock", daemon.clock_an_hour_off),
     Fault("terminate", database.terminate_sessions),
     Fault("crash", database.crash, own_server=True),
+    Fault("crash-busy", database.crash_when_busy, Setting(rate=10.0), own_server=True),
     Fault("frozen-server", database.freeze_server, own_server=True),
     Fault("frozen-network", database.freeze_connections, _PROXIED),
     Fault("cut", database.cut_connections, _PROXIED),

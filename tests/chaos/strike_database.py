@@ -7,14 +7,18 @@ import signal
 import time
 
 import psycopg
+from behaviours import slow
 from strike_daemon import ONE
 from world import World
+
+from pushd.demo.receiver import accept
 
 _LOST_BY_CRASH = 1.0  # seconds of commits: three times wal_writer_delay, and a busy machine
 _NOTICED_WITHIN = 10.0
 _BACK_WITHIN = 20.0
 _REPLACED_WITHIN = 60.0
 
+_BURST = "insert into ocr_wallet_info (wallet_code) select 'BURST' from generate_series(1, 150)"
 _SESSIONS = """
     select application_name, pid
     from pg_stat_activity
@@ -54,18 +58,36 @@ async def _terminate(world: World, name: str) -> None:
 
 async def crash(world: World, *, long: bool) -> None:
     """PostgreSQL's immediate stop, and a start: the last claims and outcomes are gone with it."""
-    cluster = world.place.cluster
-    assert cluster is not None, "only a server of one's own may be touched"
     for _ in range(4 if long else 2):
         await world.steady()
-        at = time.time()
-        with world.blow():
-            await asyncio.to_thread(cluster.stop, signal.SIGQUIT)
-            await asyncio.sleep(3.0 if long else 1.0)
-            await asyncio.to_thread(cluster.start)
-        # What is in memory is pushed also while PostgreSQL is away, under a claim of which it no longer knows.
-        end = time.time() + _LOST_BY_CRASH
-        world.repeatable(at - _LOST_BY_CRASH, end, "PostgreSQL lost its last commits", before=at + 0.5)
+        await _crash(world, 3.0 if long else 1.0)
+
+
+async def _crash(world: World, away: float) -> None:
+    cluster = world.place.cluster
+    assert cluster is not None, "only a server of one's own may be touched"
+    at = time.time()
+    with world.blow():
+        await asyncio.to_thread(cluster.stop, signal.SIGQUIT)
+        await asyncio.sleep(away)
+        await asyncio.to_thread(cluster.start)
+    # What is in memory is pushed also while PostgreSQL is away, under a claim of which it no longer knows.
+    end = time.time() + _LOST_BY_CRASH
+    world.repeatable(at - _LOST_BY_CRASH, end, "PostgreSQL lost its last commits", before=at + 0.5)
+
+
+async def crash_when_busy(world: World, *, long: bool) -> None:
+    """As before, while a slow receiver keeps rows in memory whose claims PostgreSQL forgets: they are known to us."""
+    for _ in range(3 if long else 1):
+        began = asyncio.Event()
+        world.receivers[0].answer = slow(0.4, began)
+        async with world.connect() as connection:
+            await connection.execute(_BURST)
+            await began.wait()  # claimed a moment ago, which no other commit has made durable yet
+            await _crash(world, 2.0)
+        await asyncio.sleep(6.0)  # the receiver stays slow while a sweep finds what has lost its claim
+        world.receivers[0].answer = accept
+        await world.steady()
 
 
 async def freeze_server(world: World, *, long: bool) -> None:

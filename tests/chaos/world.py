@@ -178,6 +178,7 @@ class World:
 
     async def verdict(self, *, may_end_otherwise: bool) -> Verdict:
         """Stop everything in good order and weigh what is known."""
+        await self._bury()
         stats = {name: await daemon.stats() for name, daemon in self.daemons.items()}
         for name in list(self.daemons):
             await self.stop(name)
@@ -198,6 +199,14 @@ class World:
             remarks=self.remarks,
         )
         return judge(evidence, may_end_otherwise=may_end_otherwise)
+
+    async def _bury(self) -> None:
+        """Take out, and remark, daemons that have ended of themselves: nothing that befalls them is a reason to."""
+        for name, daemon in list(self.daemons.items()):
+            with contextlib.suppress(TimeoutError):
+                code = await daemon.ended(within=0.5)
+                await self.daemons.pop(name).__aexit__()
+                self.remarks.append(f"{name} ended of itself with exit code {code}")
 
     def told(self) -> str:
         """The daemons' last words above INFO, for whoever has to find out what went wrong."""
