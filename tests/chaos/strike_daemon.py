@@ -16,7 +16,7 @@ _LEASE = 12.0  # seconds, DESIGN §4.1
 async def nothing(world: World, *, long: bool) -> None:
     """All is well, and so there is no excuse for a single duplicate."""
     with world.blow():
-        await world.steady(1500 if long else 300)
+        await world.steady(1000 if long else 300)
 
 
 async def kill(world: World, *, long: bool) -> None:

@@ -5,11 +5,12 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 import psycopg
 from behaviours import slow
 from strike_daemon import ONE
-from world import World
+from world import SETTLE_BOUND, World
 
 from pushd.demo.receiver import accept
 
@@ -18,11 +19,12 @@ _NOTICED_WITHIN = 10.0
 _BACK_WITHIN = 20.0
 _REPLACED_WITHIN = 60.0
 
+_WORKING = {"pushd claim", "pushd settle"}
 _BURST = "insert into ocr_wallet_info (wallet_code) select 'BURST' from generate_series(1, 150)"
 _SESSIONS = """
     select application_name, pid
     from pg_stat_activity
-    where datname = current_database() and application_name like 'pushd %%'
+    where datname = current_database() and application_name like 'pushd %'
     order by application_name
 """
 
@@ -32,16 +34,16 @@ async def terminate_sessions(world: World, *, long: bool) -> None:
     names = {name for name, _ in await world.execute(_SESSIONS)}
     if len(names) < 4:
         world.remarks.append(f"sessions not recognised: {names}")
-    for _ in range(5 if long else 1):
+    for _ in range(3 if long else 1):
         for name in sorted(names):
             await world.writers.until_committed(5)
             with world.blow():
                 await _terminate(world, name)
-    for _ in range(5 if long else 1):
+    for _ in range(3 if long else 1):
         with world.blow():  # all at once
             await world.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where datname = current_database() and application_name like 'pushd %%'"
+                "where datname = current_database() and application_name like 'pushd %'"
             )
         await world.steady()
 
@@ -71,8 +73,11 @@ async def _crash(world: World, away: float) -> None:
         await asyncio.to_thread(cluster.stop, signal.SIGQUIT)
         await asyncio.sleep(away)
         await asyncio.to_thread(cluster.start)
-    # What is in memory is pushed also while PostgreSQL is away, under a claim of which it no longer knows.
-    end = time.time() + _LOST_BY_CRASH
+    # What is in memory is pushed also while PostgreSQL is away, under a claim of which it may know nothing any more.
+    async with asyncio.timeout(_BACK_WITHIN):
+        while not _WORKING <= {name for name, _ in await world.execute(_SESSIONS)}:  # noqa: ASYNC110 (no event tells)
+            await asyncio.sleep(0.05)
+    end = time.time() + SETTLE_BOUND
     world.repeatable(at - _LOST_BY_CRASH, end, "PostgreSQL lost its last commits", before=at + 0.5)
 
 
@@ -109,7 +114,7 @@ async def freeze_server(world: World, *, long: bool) -> None:
 
 async def freeze_connections(world: World, *, long: bool) -> None:
     """The network between daemon and PostgreSQL takes everything and passes nothing on, then all of it at once."""
-    for seconds in (2.0, 7.0, 14.0, 30.0) if long else (14.0,):
+    for seconds in (2.0, 14.0, 25.0) if long else (14.0,):
         with world.blow():
             world.proxy.freeze()
             await asyncio.sleep(seconds)
@@ -139,7 +144,7 @@ async def delay_connections(world: World, *, long: bool) -> None:
 
 async def half_open_listen(world: World, *, long: bool) -> None:
     """Only the listening connection dies without a word: noticed within 10 s, and rows arrive meanwhile."""
-    for _ in range(3 if long else 1):
+    for _ in range(2 if long else 1):
         with world.blow():
             seconds = await _half_open(world, "listen")
             if seconds > _NOTICED_WITHIN:
@@ -150,19 +155,21 @@ async def half_open_listen(world: World, *, long: bool) -> None:
 
 async def late_claim(world: World, *, long: bool) -> None:
     """A claim is held up in the network, given up by its daemon, and executed after all when nobody waits for it."""
-    await _late(world, "claim", 3 if long else 1)
+    await _late(world, "claim", (15.0,) if long else (0.0,))
 
 
 async def late_settle(world: World, *, long: bool) -> None:
     """As before, with outcomes: they come twice, in any order."""
-    await _late(world, "settle", 3 if long else 1)
+    await _late(world, "settle", (15.0,) if long else (0.0,))
 
 
-async def _late(world: World, session: str, times: int) -> None:
-    for _ in range(times):
+async def _late(world: World, session: str, holds: Sequence[float]) -> None:
+    """Let go what was held up so many seconds after the session's successor is at work."""
+    for seconds in holds:
         with world.blow():
             await _half_open(world, session)
             await world.steady()
+            await asyncio.sleep(seconds)
             world.proxy.thaw()
         await world.steady()
 
