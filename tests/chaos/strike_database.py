@@ -75,7 +75,7 @@ async def _crash(world: World, away: float) -> None:
         await asyncio.to_thread(cluster.start)
     # What is in memory is pushed also while PostgreSQL is away, under a claim of which it may know nothing any more.
     async with asyncio.timeout(_BACK_WITHIN):
-        while not _WORKING <= {name for name, _ in await world.execute(_SESSIONS)}:  # noqa: ASYNC110 (no event tells)
+        while not {name for name, _ in await world.execute(_SESSIONS)} >= _WORKING:  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.05)
     end = time.time() + SETTLE_BOUND
     world.repeatable(at - _LOST_BY_CRASH, end, "PostgreSQL lost its last commits", before=at + 0.5)
