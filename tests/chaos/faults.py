@@ -10,6 +10,7 @@ import strike_daemon as daemon
 import strike_database as database
 import strike_load as load
 import strike_receiver as receiver
+import strike_several as several
 from place import Place, own_server, shared_server
 from verdict import Verdict
 from world import Setting, World
@@ -59,6 +60,7 @@ FAULTS = (
     Fault("cut", database.cut_connections, _PROXIED),
     Fault("delay", database.delay_connections, _PROXIED),
     Fault("half-open", database.half_open_listen, _PROXIED),
+    Fault("deaf", database.deaf, _PROXIED),
     Fault("late-claim", database.late_claim, _PROXIED),
     Fault("late-settle", database.late_settle, _PROXIED),
     Fault("trigger", database.drop_trigger),
@@ -71,9 +73,11 @@ FAULTS = (
     Fault("copy", load.copy, Setting(rate=20.0, webhook={"concurrent_pushers": 8})),
     Fault("overload", load.overload, Setting(rate=0.0, data_expiry=12.0), may_end_otherwise=True),
     Fault("three", daemon.nothing, _THREE_DAEMONS),
-    Fault("three-stop", daemon.stop_one_of_three, _THREE_DAEMONS),
-    Fault("three-kill", daemon.kill_one_of_three, _THREE_DAEMONS),
-    Fault("beyond-lease", daemon.freeze_beyond_lease, _TWO_DAEMONS),
+    Fault("three-stop", several.stop_one_of_three, _THREE_DAEMONS),
+    Fault("three-kill", several.kill_one_of_three, _THREE_DAEMONS),
+    Fault("beyond-lease", several.freeze_beyond_lease, _TWO_DAEMONS),
+    Fault("cut-off", several.cut_off_beyond_lease, Setting(daemons=2, rate=20.0, proxied=True)),
+    Fault("storm", several.storm, _THREE_DAEMONS),
 )
 
 

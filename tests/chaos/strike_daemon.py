@@ -7,10 +7,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from world import SETTLE_BOUND, World
+from world import FIRST, SETTLE_BOUND, World
 
-ONE = "daemon-1"
-_LEASE = 12.0  # seconds, DESIGN §4.1
+ONE = FIRST
 
 
 async def nothing(world: World, *, long: bool) -> None:
@@ -41,42 +40,20 @@ async def stop(world: World, *, long: bool) -> None:
 
 async def freeze(world: World, *, long: bool) -> None:
     """SIGSTOP for a while, then CONT, and nobody else there meanwhile."""
-    await _frozen(world, 15.0 if long else 4.0)
+    await frozen(world, ONE, 15.0 if long else 4.0)
 
 
-async def freeze_beyond_lease(world: World, *, long: bool) -> None:
-    """SIGSTOP until another has taken over, then CONT."""
-    await _frozen(world, _LEASE + (10.0 if long else 3.0))
-
-
-async def _frozen(world: World, seconds: float) -> None:
-    daemon, begin = world.daemons[ONE], time.time()
+async def frozen(world: World, name: str, seconds: float) -> None:
+    """SIGSTOP and CONT; what it had claimed may go out twice: by the one who took over, and by itself."""
+    daemon, begin = world.daemons[name], time.time()
     with world.blow():
         daemon.send(signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
             daemon.send(signal.SIGCONT)
-    # What it had claimed may go out twice: by the one who took over, and by itself.
     end, before = time.time() + SETTLE_BOUND, begin + SETTLE_BOUND
-    world.repeatable(begin - SETTLE_BOUND, end, "the daemon was frozen", before=before)
-
-
-async def kill_one_of_three(world: World, *, long: bool) -> None:
-    """The others take over what it had claimed within a lease, and it does not come back."""
-    for name in (ONE, "daemon-2") if long else (ONE,):
-        await asyncio.sleep(world.chance.uniform(0.0, 1.0))
-        with world.blow():
-            await world.kill(name)
-        await world.steady(200)
-
-
-async def stop_one_of_three(world: World, *, long: bool) -> None:
-    """It hands over at once, and nobody gets anything twice."""
-    for name in (ONE, "daemon-2") if long else (ONE,):
-        with world.blow():
-            await world.stop(name)
-        await world.steady(200)
+    world.repeatable(begin - SETTLE_BOUND, end, f"{name} was frozen", before=before)
 
 
 async def clock_an_hour_off(world: World, *, long: bool) -> None:

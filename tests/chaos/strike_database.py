@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import psycopg
 from behaviours import slow
+from proxy import Chosen
 from strike_daemon import ONE
 from world import SETTLE_BOUND, World
 
@@ -16,6 +17,8 @@ from pushd.demo.receiver import accept
 
 _LOST_BY_CRASH = 1.0  # seconds of commits: three times wal_writer_delay, and a busy machine
 _NOTICED_WITHIN = 10.0
+_DEAF_WAIT = 2.0  # seconds: a sweep every half second, on two busy cores
+_SWEEP_WAIT = 7.0  # a sweep every five
 _BACK_WITHIN = 20.0
 _REPLACED_WITHIN = 60.0
 
@@ -153,6 +156,21 @@ async def half_open_listen(world: World, *, long: bool) -> None:
         await world.steady()
 
 
+async def deaf(world: World, *, long: bool) -> None:
+    """LISTEN is down and cannot come back, but SQL works: rows are found by sweeping twice a second."""
+    for session, bound in (("listen", _DEAF_WAIT), ("bell", _SWEEP_WAIT)):
+        await world.steady()
+        with world.blow():
+            world.proxy.refuse()
+            if not world.proxy.cut(_spoken_by(session)):
+                world.remarks.append(f"no connection of session {session} was found")
+            rows = await world.writers.until_committed(600 if long else 240)
+            await world.receivers[0].until_accepted(rows)
+            await world.proxy.take_up()
+        if (longest := world.longest_wait(rows, world.receivers[0])) > bound:
+            world.remarks.append(f"without {session} a row waited {longest:.1f} s")
+
+
 async def late_claim(world: World, *, long: bool) -> None:
     """A claim is held up in the network, given up by its daemon, and executed after all when nobody waits for it."""
     await _late(world, "claim", (15.0,) if long else (0.0,))
@@ -178,7 +196,7 @@ async def _half_open(world: World, session: str) -> float:
     """Freeze the connection of one session, wait for its successor, and answer how long that took."""
     before = (await world.daemons[ONE].stats())["reconnects"]
     begin = time.monotonic()
-    if not world.proxy.freeze(lambda link: f"pushd {session}\0".encode() in link.greeting):
+    if not world.proxy.freeze(_spoken_by(session)):
         world.remarks.append(f"no connection of session {session} was found")
     async with asyncio.timeout(_REPLACED_WITHIN):
         while (await world.daemons[ONE].stats())["reconnects"] == before:  # noqa: ASYNC110 (no event tells)
@@ -203,3 +221,8 @@ async def _as_owner(world: World, query: str) -> None:
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
                 await world.execute(query)
                 return
+
+
+def _spoken_by(session: str) -> Chosen:
+    """The links of this session, by what it said when it came."""
+    return lambda link: f"pushd {session}\0".encode() in link.greeting

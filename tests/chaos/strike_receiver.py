@@ -54,9 +54,5 @@ async def never_answers(world: World, *, long: bool) -> None:
         rows = await world.writers.until_committed(800 if long else 200)
         await healthy.until_accepted(rows)
         over.set()
-    first: dict[int, float] = {}
-    for arrival in healthy.arrivals:
-        first.setdefault(arrival.row_id, arrival.at)
-    waits = sorted(first[row] - world.writers.commits[row] for row in rows)
-    if waits[-1] > _PROMPT:
-        world.remarks.append(f"a healthy receiver waited {waits[-1]:.2f} s, beside a silent one")
+    if (longest := world.longest_wait(rows, healthy)) > _PROMPT:
+        world.remarks.append(f"a healthy receiver waited {longest:.2f} s, beside a silent one")

@@ -5,7 +5,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from pushd.demo.process import DaemonProcess
 from pushd.demo.receiver import Receiver
 
 SETTLE_BOUND = 1.0  # seconds from an arrival to its outcome in the ledger, on two busy cores
+FIRST = "daemon-1"
 _PATH = "/webhook"
 
 _OPEN = """
@@ -41,7 +42,7 @@ class Setting:
     daemons: int = 1
     receivers: int = 1
     rate: float = 60.0  # rows a second of all writers together; 0: nobody writes
-    proxied: bool = False  # the daemons reach PostgreSQL through a proxy
+    proxied: bool = False  # the first daemon reaches PostgreSQL through a proxy
     webhook: Mapping[str, str | int] = field(default_factory=dict)
     data_expiry: float = 120.0
 
@@ -124,7 +125,8 @@ class World:
             self.blows.append((begin, time.time()))
 
     def _configuration(self, name: str) -> str:
-        dsn = self.place.through(self.proxy.port) if self.setting.proxied else self.place.daemon_dsn
+        proxied = self.setting.proxied and name == FIRST
+        dsn = self.place.through(self.proxy.port) if proxied else self.place.daemon_dsn
         webhook = {
             "urls": [receiver.url(_PATH) for receiver in self.receivers],
             "data_expiry": f"{self.setting.data_expiry:g}s",
@@ -162,6 +164,13 @@ class World:
             rows = await self.writers.until_committed(count, within)
             for receiver in self.receivers:
                 await receiver.until_accepted(rows, within)
+
+    def longest_wait(self, rows: Iterable[int], receiver: Receiver) -> float:
+        """Seconds from commit to first arrival, at worst, of rows that have all arrived."""
+        first: dict[int, float] = {}
+        for arrival in receiver.arrivals:
+            first.setdefault(arrival.row_id, arrival.at)
+        return max(first[row] - self.writers.commits[row] for row in rows)
 
     async def quiet(self, within: float) -> None:
         """Wait until every delivery is settled and nothing is under way; no longer than that, the verdict will tell."""
