@@ -77,7 +77,7 @@ FAULTS = (
     Fault("three-kill", several.kill_one_of_three, _THREE_DAEMONS),
     Fault("beyond-lease", several.freeze_beyond_lease, _TWO_DAEMONS),
     Fault("cut-off", several.cut_off_beyond_lease, Setting(daemons=2, rate=20.0, proxied=True)),
-    Fault("storm", several.storm, _THREE_DAEMONS),
+    Fault("storm", several.storm, Setting(daemons=3, receivers=2, rate=100.0, webhook={"queue_size": 20})),
 )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from behaviours import slow
+from behaviours import slow, unwilling
 from strike_daemon import ONE, frozen
 from world import SETTLE_BOUND, World
 
@@ -51,6 +51,7 @@ async def cut_off_beyond_lease(world: World, *, long: bool) -> None:
 
 async def storm(world: World, *, long: bool) -> None:
     """Everything that can befall daemons and their sessions, in any order, for a while."""
+    world.receivers[0].answer = unwilling(0.2)
     until = time.monotonic() + (60.0 if long else 15.0)
     while time.monotonic() < until:
         name = world.chance.choice(sorted(world.daemons))
@@ -70,6 +71,7 @@ async def storm(world: World, *, long: bool) -> None:
             case "terminate":
                 with world.blow():
                     await world.execute(_END_ALL)
+    world.receivers[0].answer = accept
     for daemon in world.daemons.values():
         await daemon.ready(30.0)
 
