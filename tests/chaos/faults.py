@@ -61,6 +61,7 @@ FAULTS = (
     Fault("delay", database.delay_connections, _PROXIED),
     Fault("half-open", database.half_open_listen, _PROXIED),
     Fault("deaf", database.deaf, _PROXIED),
+    Fault("lost-answers", database.lost_answers, _PROXIED),
     Fault("late-claim", database.late_claim, _PROXIED),
     Fault("late-settle", database.late_settle, _PROXIED),
     Fault("trigger", database.drop_trigger),
@@ -91,9 +92,12 @@ def place_for(fault: Fault, server: str) -> Iterator[Place]:
 async def prove(fault: Fault, place: Place, folder: Path, *, long: bool) -> tuple[Verdict, str]:
     """Strike a world at work, let it come to rest, and judge; also answers the daemons' last words."""
     async with World(place, folder, fault.setting) as world:
-        await world.steady()
-        await fault.strike(world, long=long)
-        await world.steady()
+        try:
+            await world.steady()
+            await fault.strike(world, long=long)
+            await world.steady()
+        except TimeoutError:
+            world.remarks.append("rows that it waited for did not come in time")
         await world.writers.stop()
         await world.quiet(_QUIET_BOUND_LONG if long else _QUIET_BOUND)
         verdict = await world.verdict(may_end_otherwise=fault.may_end_otherwise)

@@ -171,6 +171,19 @@ async def deaf(world: World, *, long: bool) -> None:
             world.remarks.append(f"without {session} a row waited {longest:.1f} s")
 
 
+async def lost_answers(world: World, *, long: bool) -> None:
+    """Claims and outcomes are committed, but the connection ends before the answer is there; none is repeated."""
+    world.proxy.delay_down = 0.4
+    for _ in range(8 if long else 3):
+        for session in ("claim", "settle"):
+            await world.writers.until_committed(10)
+            await asyncio.sleep(world.chance.uniform(0.05, 0.4))
+            with world.blow():
+                world.proxy.cut(_spoken_by(session))
+    await world.steady()
+    world.proxy.delay_down = 0.0
+
+
 async def late_claim(world: World, *, long: bool) -> None:
     """A claim is held up in the network, given up by its daemon, and executed after all when nobody waits for it."""
     await _late(world, "claim", (15.0,) if long else (0.0,))
