@@ -179,8 +179,9 @@ async def lost_answers(world: World, *, long: bool) -> None:
             await world.writers.until_committed(10)
             await asyncio.sleep(world.chance.uniform(0.05, 0.4))
             with world.blow():
-                world.proxy.cut(_spoken_by(session))
-    await world.steady()
+                if not world.proxy.cut(_spoken_by(session)):
+                    world.remarks.append(f"no connection of session {session} was found")
+            await world.steady(5)
     world.proxy.delay_down = 0.0
 
 
