@@ -14,7 +14,6 @@ channel of their own, and one of them becomes the keeper when it goes.
 """
 
 import asyncio
-import contextlib
 import enum
 import logging
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from psycopg import sql
 from pushd.inbox import Inbox
 from pushd.log import pairs
 from pushd.pace import Pace
-from pushd.postgres import Connection, probe, query
+from pushd.postgres import Connection, attentive, probe, query
 from pushd.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -162,12 +161,17 @@ class Doorbell:
         await self._lock(connection, "unlock", _BELL_KEY)
 
     async def _until_busy(self, connection: Connection) -> None:
+        """Sleep; woken as well when the server ends the session, since writers do not notify from then on."""
         self._busy.clear()
         while not self._busy.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PROBE_EVERY):
-                    await self._busy.wait()
-                    continue
+            ended = asyncio.Event()
+            with attentive(connection, ended.set):
+                both = [asyncio.ensure_future(self._busy.wait()), asyncio.ensure_future(ended.wait())]
+                try:
+                    await asyncio.wait(both, timeout=_PROBE_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for each in both:
+                        each.cancel()
             await probe(connection, _PROBE_BOUND)
 
     async def _until_calm(self, connection: Connection) -> None:
@@ -209,3 +213,4 @@ class Doorbell:
         if state is not self.state:
             log.debug("doorbell %s", pairs(state=state.value))
             self.state = state
+            self._inbox.wake()  # deaf or not, that decides how often to sweep

@@ -28,7 +28,7 @@ class Ledger:
         self._data_expiry = data_expiry
 
     async def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
-        """Record outcomes; one that is recorded already, or is no longer ours, is passed over."""
+        """Record outcomes; one that is recorded already, or another daemon's by now, is passed over."""
         last = [settlement.last for settlement in settlements]
         parameters = _keys(settlement.delivery.key for settlement in settlements) | {
             "daemon_id": self.daemon_id,

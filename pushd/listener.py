@@ -12,7 +12,7 @@ from pushd.errors import PoolerError
 from pushd.event import MANY, row_ids
 from pushd.inbox import Inbox
 from pushd.log import pairs
-from pushd.postgres import STATEMENT_BOUND, Connection, probe
+from pushd.postgres import STATEMENT_BOUND, Connection, bounded, probe
 from pushd.stats import Stats
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Listener:
 
     async def listen(self, connection: Connection) -> NoReturn:
         """Listen until the connection breaks."""
-        async with asyncio.timeout(STATEMENT_BOUND):
+        async with bounded(connection, STATEMENT_BOUND):
             for channel in (self._channel, self._doorbell.channel):
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
         # Only now, with LISTEN committed: what was said before was not said to us.
@@ -52,6 +52,7 @@ class Listener:
         finally:
             self.active.clear()
             self._doorbell.deafen()
+            self._inbox.wake()  # sweeps have to come more often from now on
 
     def _hear(self, payload: str) -> None:
         self._stats.notifications += 1
@@ -70,14 +71,14 @@ class Listener:
 
 async def call(connection: Connection, channel: str) -> None:
     """Have every daemon on this channel sweep."""
-    async with asyncio.timeout(STATEMENT_BOUND):
+    async with bounded(connection, STATEMENT_BOUND):
         await connection.execute("select pg_notify(%s, %s)", [channel, MANY])
 
 
 async def require_sessions(connection: Connection, other: Connection) -> None:
     """PoolerError unless what one session notifies reaches the other: a pool that shares sessions swallows it."""
     channel = f"pushd_probe_{secrets.token_hex(8)}"
-    async with asyncio.timeout(STATEMENT_BOUND):
+    async with bounded(connection, STATEMENT_BOUND):
         await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
         await other.execute("select pg_notify(%s, '')", [channel])
         heard = [each async for each in connection.notifies(timeout=_PROBE_BOUND, stop_after=1)]

@@ -1,6 +1,5 @@
 """The files of sql/: in order, the very bytes that a DBA applies with psql."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from pushd.errors import PushdError, SchemaError
-from pushd.postgres import STATEMENT_BOUND, Connection, brief
+from pushd.postgres import STATEMENT_BOUND, Connection, bounded, brief
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.(up|down)\.sql")
 
@@ -47,7 +46,7 @@ def directory() -> Traversable:
 
 async def applied(connection: Connection) -> set[int]:
     """The versions in force in this database; none where there is no pushd."""
-    async with asyncio.timeout(STATEMENT_BOUND):
+    async with bounded(connection, STATEMENT_BOUND):
         cursor = await connection.execute("select to_regclass('pushd.migration') is not null")
         found = await cursor.fetchone()
         if not found or not found[0]:
@@ -72,7 +71,7 @@ def steps(in_force: set[int], to: int | None, *, down: bool) -> Iterator[tuple[M
 async def run(connection: Connection, migration: Migration, text: str) -> None:
     """Run one file in one transaction, as psql -1 does; PushdError with PostgreSQL's reason when it fails."""
     try:
-        async with asyncio.timeout(STATEMENT_BOUND), connection.transaction():
+        async with bounded(connection, STATEMENT_BOUND), connection.transaction():
             await connection.execute(text)
     except psycopg.Error as error:
         raise PushdError(f"{migration}: {brief(error)}; nothing of it was applied") from error

@@ -81,9 +81,12 @@ class Pipeline:
         """Take over what has been claimed; never waits."""
         for delivery in claimed.fresh:
             track = self.tracks[delivery.endpoint_id]
+            if delivery.key in self._settler.held or delivery.key in track.lane:
+                # Ours already: a crash of the server forgot the claim, but we did not; or it was lost to
+                # another daemon during an attempt, and is won back before that has come to its end.
+                self._settler.hold(delivery)
+                continue
             self._settler.hold(delivery)
-            if delivery.key in track.lane:
-                continue  # lost to another daemon during an attempt, and won back before that came to its end
             self._stats.claimed(delivery)
             self._idle.clear()
             track.lane.put(delivery)

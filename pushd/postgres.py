@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -96,7 +98,7 @@ async def connect(dsn: str, purpose: str, *, blocking: bool = False) -> AsyncIte
     async with asyncio.timeout(_CONNECT_BOUND):
         connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
     try:
-        async with asyncio.timeout(STATEMENT_BOUND):
+        async with bounded(connection, STATEMENT_BOUND):
             limit = 0 if blocking else int(STATEMENT_TIMEOUT * 1000)
             await connection.execute(f"set statement_timeout = {limit}")
         yield connection
@@ -104,15 +106,54 @@ async def connect(dsn: str, purpose: str, *, blocking: bool = False) -> AsyncIte
         await connection.close()
 
 
-async def probe(connection: Connection, bound: float) -> None:
-    """Make sure that somebody answers at the other end within `bound` seconds; TimeoutError or psycopg.Error if not."""
-    async with asyncio.timeout(bound):
+@contextlib.asynccontextmanager
+async def bounded(connection: Connection, seconds: float) -> AsyncIterator[None]:
+    """Give what is done on a connection so much time; then hang up on it, and TimeoutError.
+
+    Not `asyncio.timeout`: psycopg answers a cancellation by asking the server to cancel, and waits for that
+    twice five seconds more where nobody answers.
+    """
+    loop = asyncio.get_running_loop()
+    hung_up = False
+
+    def hang_up() -> None:
+        nonlocal hung_up
+        hung_up = True
+        already_closed = contextlib.suppress(OSError, psycopg.Error)
+        with already_closed, socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+    timer = loop.call_later(seconds, hang_up)
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if hung_up:
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+
+
+async def probe(connection: Connection, seconds: float) -> None:
+    """Make sure that somebody answers at the other end within `seconds`; TimeoutError or psycopg.Error if not."""
+    async with bounded(connection, seconds):
         await connection.execute("select")
+
+
+@contextlib.contextmanager
+def attentive(connection: Connection, on_word: Callable[[], None]) -> Iterator[None]:
+    """While nothing is asked of a connection: call `on_word` when the server says something, as it does at its end."""
+    loop, descriptor = asyncio.get_running_loop(), connection.fileno()
+    loop.add_reader(descriptor, on_word)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def query(connection: Connection, name: str, parameters: dict[str, Any]) -> Sequence[Any]:
     """Run queries/NAME.sql and answer its rows, in bounded time."""
-    async with asyncio.timeout(STATEMENT_BOUND):
+    async with bounded(connection, STATEMENT_BOUND):
         cursor = await connection.execute(statement(name), parameters)
         return await cursor.fetchall() if cursor.description else ()
 

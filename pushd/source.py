@@ -11,7 +11,7 @@ from psycopg import sql
 
 from pushd.event import Delivery, Row
 from pushd.log import pairs
-from pushd.postgres import STATEMENT_BOUND, Connection, brief, statement
+from pushd.postgres import STATEMENT_BOUND, Connection, bounded, brief, statement
 from pushd.tail import REACH
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Source:
         # Ages count from before the question: the time that the answer takes makes a row older, never younger.
         asked = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(STATEMENT_BOUND):
+            async with bounded(connection, STATEMENT_BOUND):
                 cursor = await connection.execute(self._claim, parameters, binary=True)
                 rows = await cursor.fetchall()
         except (psycopg.DataError, psycopg.InternalError) as error:
@@ -96,7 +96,7 @@ class Source:
     async def look(self, connection: Connection, above: int, gaps: Sequence[int]) -> list[int]:
         """The ids above this one, up to `LOOK`, and those in the gaps, that can be seen now."""
         parameters = {"above": above, "reach": above + REACH, "gaps": gaps, "size": LOOK}
-        async with asyncio.timeout(STATEMENT_BOUND):
+        async with bounded(connection, STATEMENT_BOUND):
             cursor = await connection.execute(self._look, parameters)
             return [id_ for (id_,) in await cursor.fetchall()]
 
@@ -124,7 +124,7 @@ class Source:
             "size": size,
         }
         text = self._sweep if look_back is None else self._sweep_stale
-        async with asyncio.timeout(STATEMENT_BOUND):
+        async with bounded(connection, STATEMENT_BOUND):
             cursor = await connection.execute(text, parameters)
             rows = await cursor.fetchall()
         return Page(
