@@ -75,6 +75,17 @@ def test_emptied_lane_hands_over_everything() -> None:
     assert len(lane) == 0
 
 
+def test_removed_jobs_are_handed_over_but_those_in_hand_stay() -> None:
+    """Another daemon has taken them over; an attempt that is under way cannot be called back."""
+    lane = filled(5, 3)
+    in_hand = taken(lane)
+    lane.retry(taken(lane), at=9.0)
+    gone = lane.remove({delivery(number).key for number in range(5)})
+    assert [job.delivery.row.id for job in gone] == [1, 2]
+    assert in_hand.delivery.key in lane
+    assert (len(lane), lane.room, lane.next_due) == (1, 4, None)
+
+
 class LaneMachine(RuleBasedStateMachine):
     """Any sequence of uses against a model that only counts and compares."""
 
@@ -123,6 +134,14 @@ class LaneMachine(RuleBasedStateMachine):
     def done(self, data: st.DataObject) -> None:
         self.lane.done(self.in_hand.pop(data.draw(st.sampled_from(sorted(self.in_hand)))))
 
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        numbers = data.draw(st.sets(st.integers(0, self.number)))
+        removed = {job.delivery.row.id for job in self.lane.remove({delivery(number).key for number in numbers})}
+        assert removed == numbers & (set(self.new) | set(self.waiting))
+        self.new = [number for number in self.new if number not in numbers]
+        self.waiting = {number: at for number, at in self.waiting.items() if number not in numbers}
+
     @rule(seconds=st.floats(0.0, 5.0))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -132,6 +151,9 @@ class LaneMachine(RuleBasedStateMachine):
         assert len(self.lane) == len(self.new) + len(self.waiting) + len(self.in_hand)
         assert self.lane.room == 8 - len(self.lane)
         assert self.lane.busy == len(self.in_hand)
+        for number in range(self.number):
+            here = number in self.new or number in self.waiting or number in self.in_hand
+            assert (delivery(number).key in self.lane) is here
         assert self.lane.next_due == min(self.waiting.values(), default=None)
 
 

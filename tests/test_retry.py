@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pushd.config import Webhook
 from pushd.event import Attempt, Outcome
@@ -73,3 +74,48 @@ def test_jitter_is_a_fifth_at_the_most(interval: float, attempts: int, chance: f
     """Within 20 % of the exact wait, whatever chance says."""
     exact = interval * 2 ** (attempts - 1)
     assert exact * 0.8 <= wait(interval, attempts, chance) <= exact * 1.2
+
+
+ATTEMPTS = st.builds(
+    Attempt,
+    status=st.none() | st.sampled_from([200, 204, 302, 400, 404, 408, 425, 429, 500, 503]),
+    error=st.just("…"),
+    seconds=st.floats(0, 10),
+    retry_after=st.none() | st.floats(0, 100),
+)
+
+
+class DeliveryMachine(RuleBasedStateMachine):
+    """The life of one delivery: whatever the receiver answers and when, it ends, in time, and for a reason."""
+
+    @initialize(retries=st.integers(0, 5), interval=st.floats(0.01, 30), deadline=st.floats(0.1, 300))
+    def begin(self, retries: int, interval: float, deadline: float) -> None:
+        self.policy = dataclasses.replace(POLICY, max_retries=retries, retry_interval=interval)
+        self.deadline = deadline
+        self.now = 0.0
+        self.attempts = 0
+        self.outcome: Outcome | None = None
+
+    @precondition(lambda self: self.outcome is None)
+    @rule(attempt=ATTEMPTS, chance=st.floats(0, 1, exclude_max=True))
+    def attempt(self, attempt: Attempt, chance: float) -> None:
+        assert self.now < self.deadline, "no attempt is made of a stale row"
+        self.attempts += 1
+        assert self.attempts <= self.policy.max_retries + 1
+        self.now += attempt.seconds
+        decision = decide(
+            attempt, self.attempts, self.policy, now=self.now, deadline=self.deadline, chance=lambda: chance
+        )
+        if isinstance(decision, Retry):
+            assert may_pass(attempt)
+            assert not attempt.accepted
+            least = self.policy.retry_interval * 2 ** (self.attempts - 1) * 0.8
+            assert decision.at - self.now >= max(least, attempt.retry_after or 0.0) - 1e-6
+            self.now = decision.at
+        else:
+            self.outcome = decision
+            assert (decision is Outcome.DELIVERED) is attempt.accepted
+            assert decision in {Outcome.DELIVERED, Outcome.FAILED}
+
+
+TestDeliveryMachine = DeliveryMachine.TestCase
