@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from pushd.config import Webhook
 from pushd.event import Attempt, Outcome
@@ -88,13 +88,16 @@ ATTEMPTS = st.builds(
 class DeliveryMachine(RuleBasedStateMachine):
     """The life of one delivery: whatever the receiver answers and when, it ends, in time, and for a reason."""
 
-    @initialize(retries=st.integers(0, 5), interval=st.floats(0.01, 30), deadline=st.floats(0.1, 300))
+    outcome: Outcome | None = Outcome.DELIVERED  # of one before
+
+    @precondition(lambda self: self.outcome is not None)
+    @rule(retries=st.integers(0, 5), interval=st.floats(0.01, 30), deadline=st.floats(0.1, 300))
     def begin(self, retries: int, interval: float, deadline: float) -> None:
         self.policy = dataclasses.replace(POLICY, max_retries=retries, retry_interval=interval)
         self.deadline = deadline
         self.now = 0.0
         self.attempts = 0
-        self.outcome: Outcome | None = None
+        self.outcome = None
 
     @precondition(lambda self: self.outcome is None)
     @rule(attempt=ATTEMPTS, chance=st.floats(0, 1, exclude_max=True))
