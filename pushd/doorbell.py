@@ -14,6 +14,7 @@ channel of their own, and one of them becomes the keeper when it goes.
 """
 
 import asyncio
+import contextlib
 import enum
 import logging
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class Doorbell:
         self._keeps = False
         self._rates = rates
         self._pace = Pace(rates.window)
-        self._busy = asyncio.Event()  # set when notifications come too fast
+        self._begin: int | None = None  # where a tail would begin; known when notifications come too fast
+        self._stirred = asyncio.Event()  # set when the keeper has a reason to look up
         self._looked = asyncio.Event()  # set when the last look has been made
         self.granted = False  # every writer notifies, and one last look is to be made
         self.state = State.DEAF
@@ -84,8 +86,11 @@ class Doorbell:
     def heard(self, ids: frozenset[int] | None, now: float) -> None:
         """Note a notification of rows (None: of many), for the pace and for where a tail would begin."""
         self._pace.add(1, now, max(ids) if ids else None)
-        if self._pace.rate(now) >= self._rates.wake_at and self._pace.highest is not None:
-            self._busy.set()
+        rate = self._pace.rate(now)
+        if rate >= self._rates.wake_at and self._pace.highest is not None:
+            # Whoever will not notify may have drawn his ids a while ago: a second's worth is looked at again.
+            self._begin = self._pace.highest - min(int(rate), _LATE_IDS)
+            self._stirred.set()
 
     def looked(self, found: int, now: float, *, last: bool) -> None:
         """Note a look at the tail; `last` when it began after the lock was granted."""
@@ -134,8 +139,8 @@ class Doorbell:
                 await self._tell(connection, "deaf")
             while True:
                 await self._fall_asleep(connection)
-                await self._until_busy(connection)
-                await self._wake_up(connection)
+                begin = await self._until_busy(connection)
+                await self._wake_up(connection, begin)
                 await self._until_calm(connection)
         finally:
             self._keeps = self.granted = False
@@ -151,28 +156,22 @@ class Doorbell:
         log.debug("doorbell held %s", pairs(table=self._table))
         await self._tell(connection, "asleep")
 
-    async def _wake_up(self, connection: Connection) -> None:
-        assert self._pace.highest is not None, "known since notifications came too fast"  # noqa: S101
-        # Whoever skips the notification may have drawn his ids a while ago: a second's worth is looked at again.
-        begin = self._pace.highest - min(int(self._pace.rate(asyncio.get_running_loop().time())), _LATE_IDS)
-        # In this order: when the first writer skips, everybody looks already.
+    async def _wake_up(self, connection: Connection, begin: int) -> None:
+        # In this order: when the first writer skips the notification, everybody looks already.
         self._wake(begin)
         await self._tell(connection, f"awake {begin}")
         await self._lock(connection, "unlock", _BELL_KEY)
 
-    async def _until_busy(self, connection: Connection) -> None:
-        """Sleep; woken as well when the server ends the session, since writers do not notify from then on."""
-        self._busy.clear()
-        while not self._busy.is_set():
-            ended = asyncio.Event()
-            with attentive(connection, ended.set):
-                both = [asyncio.ensure_future(self._busy.wait()), asyncio.ensure_future(ended.wait())]
-                try:
-                    await asyncio.wait(both, timeout=_PROBE_EVERY, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for each in both:
-                        each.cancel()
+    async def _until_busy(self, connection: Connection) -> int:
+        """Sleep; a session that the server ends is noticed at once, since writers do not notify from then on."""
+        self._begin = None
+        while self._begin is None:
+            self._stirred.clear()
+            with attentive(connection, self._stirred.set), contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PROBE_EVERY):
+                    await self._stirred.wait()
             await probe(connection, _PROBE_BOUND)
+        return self._begin
 
     async def _until_calm(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
@@ -191,6 +190,7 @@ class Doorbell:
         await connection.execute("select pg_notify(%s, %s)", [self.channel, word])
 
     def _wake(self, begin: int) -> None:
+        self.granted = False
         self.tail = Tail(begin)
         self._change(State.AWAKE)
         self._inbox.look()
