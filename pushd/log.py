@@ -7,17 +7,21 @@ was not delivered, or is being tried again for ever. INFO: what was done, one
 line a delivery. DEBUG: what was skipped, and each attempt.
 """
 
+import asyncio
+import functools
 import json
 import logging
 import os
+import re
 import sys
 import time
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import orjson
 
 _LONGEST_VALUE = 500  # characters; a log is no place for a megabyte of wallet code
 _LEVEL_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
+_PLAIN = re.compile(r'[^ "=]+')
 # Numbers of syslog(3), which journald reads as a prefix: see sd-daemon(3).
 _PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARN": 4, "ERROR": 3}
 
@@ -42,7 +46,7 @@ def _short(value: object) -> object:
 
 def _quoted(value: str) -> str:
     """Quote what could be taken for something else: a row must not be able to forge a field or a line."""
-    if value and value.isprintable() and not any(mark in value for mark in ' "='):
+    if _PLAIN.fullmatch(value) and value.isprintable():
         return value
     return json.dumps(value)
 
@@ -63,8 +67,12 @@ class TextFormatter(logging.Formatter):
             prefix = f"<{_PRIORITIES[level]}>"
             # Each line of a traceback is a line of its own to journald.
             return "\n".join(prefix + line for line in text.splitlines())
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-        return f"{at} {level:<5} {text}"
+        return f"{_local_time(int(record.created))} {level:<5} {text}"
+
+
+@functools.lru_cache(maxsize=2)
+def _local_time(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 class JsonFormatter(logging.Formatter):
@@ -88,10 +96,45 @@ def _level(record: logging.LogRecord) -> str:
     return _LEVEL_NAMES.get(record.levelno, record.levelname)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes the lines of one turn of the event loop at once: at thousands a second, a write each is what costs.
+
+    What is worth a warning goes out immediately, with all that came before it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001 (as every handler of logging: a bad line must not end the program)
+            self.handleError(record)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            self.stream.write("".join(lines))
+        super().flush()
+
+
 def setup(level: str, form: Literal["text", "json"]) -> None:
     """Send the lines of pushd, and warnings of its libraries, to standard error."""
     journald = _is_journal(sys.stderr.fileno())
-    handler = logging.StreamHandler(sys.stderr)
+    # Not one of our lines names a thread, a process, a task or a place in the code: not to look for them saves time.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 (the way that logging's manual names)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(journald=journald))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("pushd").setLevel(level.upper())

@@ -12,6 +12,7 @@ from pushd.postgres import Connection
 
 HIGH_MARK = 20_000  # outcomes in memory; from there on nothing is claimed until half of them are written
 _AT_ONCE = 1000  # outcomes in one statement
+_GATHER = 0.02  # seconds between two statements
 
 
 class Settler:
@@ -44,9 +45,10 @@ class Settler:
             self.calm.clear()
 
     async def settle(self, connection: Connection) -> NoReturn:
-        """Write outcomes as they come, many at a time, until the connection breaks."""
+        """Write outcomes as they come, until the connection breaks: a lone one at once, many at a time together."""
         while True:
             await self.flush(connection)
+            await asyncio.sleep(_GATHER)
             await self._added.wait()
 
     async def flush(self, connection: Connection) -> None:

@@ -1,20 +1,51 @@
 """One attempt: one POST to one endpoint, whatever becomes of it."""
 
 import asyncio
+import contextlib
 import email.utils
+import ipaddress
+import math
 import os
+import socket
+import ssl
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from aiohttp.resolver import AsyncResolver
+import aiodns
+import pycurl
+import yarl
 
 from pushd.config import Endpoint
 from pushd.event import Attempt
+from pushd.transfers import Transfers
 
 USER_AGENT = "wx-msg-chat-webhook/1.0"
 _LONGEST_ERROR = 300  # characters
 _LONGEST_ANSWER = 64 * 1024  # bytes; nobody reads it, but a connection can only be used again once it is read
+_ADDRESSES_LAST = 60.0  # seconds that a name need not be looked up again
+_CONNECTION_LASTS = 60  # seconds that an idle connection is kept
+
+_DISCONNECTED = frozenset({pycurl.E_GOT_NOTHING})
+_BROKEN_OFF = frozenset({pycurl.E_PARTIAL_FILE})
+_MALFORMED = frozenset(
+    {
+        pycurl.E_UNSUPPORTED_PROTOCOL,  # an answer in HTTP/0.9, which is anything at all
+        pycurl.E_FTP_WEIRD_SERVER_REPLY,
+        100,  # CURLE_TOO_LARGE, which pycurl has no name for
+        pycurl.E_BAD_CONTENT_ENCODING,
+    }
+)
+_NETWORK = frozenset({pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR})
+_TLS = frozenset(
+    {
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_ISSUER_ERROR,
+    }
+)
 
 
 class Webhook:
@@ -22,30 +53,24 @@ class Webhook:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._session: aiohttp.ClientSession | None = None  # between __aenter__ and __aexit__
+        self._url = yarl.URL(endpoint.url)
+        self._transfers = Transfers(most_kept=endpoint.concurrent_pushers)
+        self._idle: list[_Request] = []
+        self._resolver: aiodns.DNSResolver | None = None
+        self._addresses: list[str] = []  # as libcurl wants them: "host:port:address,address"
+        # When the name was last looked up; there is nothing to look up for an address.
+        self._looked_up = math.inf if _is_address(self._url.raw_host or "") else -math.inf
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=self._endpoint.concurrent_pushers,
-            resolver=AsyncResolver(),
-            keepalive_timeout=60,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", "User-Agent": USER_AGENT},
-            skip_auto_headers={"Accept-Encoding"},
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # there is one deadline, in `post`
-        )
+        await self._transfers.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._session:
-            await self._session.close()
+        await self._transfers.__aexit__(kind, error, traceback)
+        if self._resolver:
+            await self._resolver.close()
 
     async def post(self, body: bytes, webhook_id: str) -> Attempt:
         """POST the body; name look-up, connect, TLS, headers and body of the answer share the endpoint's timeout."""
@@ -53,60 +78,123 @@ class Webhook:
         started = loop.time()
         try:
             async with asyncio.timeout(self._endpoint.timeout):
-                return await self._post(body, webhook_id, started)
+                await self._look_up(started)
+                request = self._idle.pop() if self._idle else _Request(str(self._url))
+                request.prepare(body, webhook_id, self._addresses)
+                code = await self._transfers.perform(request.easy)
         except TimeoutError:
-            error = f"no whole answer within {self._endpoint.timeout:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as reason:
-            error = _plain(_reason(reason))
-        return Attempt(None, error, loop.time() - started)
+            return Attempt(None, f"no whole answer within {self._endpoint.timeout:g} s", loop.time() - started)
+        except aiodns.error.DNSError:
+            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - started)
+        attempt = request.outcome(code, loop.time() - started)
+        self._idle.append(request)
+        if attempt.status is None and self._addresses:
+            self._looked_up = -math.inf  # the name may lead elsewhere by now
+        return attempt
 
-    async def _post(self, body: bytes, webhook_id: str, started: float) -> Attempt:
-        assert self._session is not None, "post is called between __aenter__ and __aexit__"  # noqa: S101
-        async with self._session.post(
-            self._endpoint.url, data=body, headers={"webhook-id": webhook_id}, allow_redirects=False
-        ) as response:
-            read = 0
-            async for chunk in response.content.iter_any():
-                read += len(chunk)
-                if read > _LONGEST_ANSWER:
-                    response.close()  # cheaper than reading on: a new connection
-                    break
+    async def _look_up(self, now: float) -> None:
+        """Resolve the name, now and then; libcurl would do it in a thread that can only be waited for."""
+        if now < self._looked_up + _ADDRESSES_LAST:
+            return
+        host = self._url.raw_host or ""
+        if self._resolver is None:
+            self._resolver = aiodns.DNSResolver()
+        found = await self._resolver.getaddrinfo(host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
+        addresses = [node.addr[0].decode("ascii") for node in found.nodes]
+        listed = ",".join(f"[{each}]" if ":" in each else each for each in dict.fromkeys(addresses))
+        self._addresses = [f"{host}:{self._url.port}:{listed}"]
+        self._looked_up = now
+
+
+class _Request:
+    """An easy handle that is used again and again, and what came back on it."""
+
+    def __init__(self, url: str) -> None:
+        self._read = 0
+        self._headers: dict[bytes, str] = {}
+        self.easy = easy = pycurl.Curl()
+        easy.setopt(pycurl.URL, url)
+        easy.setopt(pycurl.POST, 1)
+        easy.setopt(pycurl.NOSIGNAL, 1)
+        easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        easy.setopt(pycurl.PROXY, "")  # whatever the environment says
+        easy.setopt(pycurl.MAXAGE_CONN, _CONNECTION_LASTS)
+        easy.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        easy.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        # The libcurl of the wheel does not know where this system keeps its authorities; Python does.
+        trusted = ssl.get_default_verify_paths()
+        if trusted.cafile:
+            easy.setopt(pycurl.CAINFO, trusted.cafile)
+        if trusted.capath:
+            easy.setopt(pycurl.CAPATH, trusted.capath)
+
+    def prepare(self, body: bytes, webhook_id: str, addresses: list[str]) -> None:
+        """Make it ready for another transfer."""
+        self._read = 0
+        self._headers.clear()
+        self.easy.setopt(pycurl.RESOLVE, addresses)
+        self.easy.setopt(
+            pycurl.HTTPHEADER,
+            [
+                "Content-Type: application/json",
+                f"User-Agent: {USER_AGENT}",
+                f"webhook-id: {webhook_id}",
+                "Expect:",  # not to be waited for, however large the body
+            ],
+        )
+        self.easy.setopt(pycurl.POSTFIELDS, body)
+
+    def outcome(self, code: int, seconds: float) -> Attempt:
+        """What the transfer came to."""
+        cut_short = code == pycurl.E_WRITE_ERROR and self._read > _LONGEST_ANSWER
+        if code != pycurl.E_OK and not cut_short:
+            return Attempt(None, _plain(self._reason(code)), seconds)
+        status = self.easy.getinfo(pycurl.RESPONSE_CODE)
         return Attempt(
-            status=response.status,
-            error=None if response.ok and response.status < 300 else f"status {response.status}",
-            seconds=asyncio.get_running_loop().time() - started,
-            retry_after=_retry_after(response.headers.get("Retry-After"), response.headers.get("Date")),
+            status=status,
+            error=None if 200 <= status < 300 else f"status {status}",
+            seconds=seconds,
+            retry_after=_retry_after(self._headers.get(b"retry-after"), self._headers.get(b"date")),
         )
 
+    def _take_body(self, data: bytes) -> int | None:
+        self._read += len(data)
+        return 0 if self._read > _LONGEST_ANSWER else None  # cheaper than reading on: a new connection
 
-def _reason(error: Exception) -> str:
-    """What stood in the way, by kind; never the URL, which may hold a secret."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return f"dns: {error.host} cannot be resolved"
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return f"tls: {getattr(error, 'certificate_error', None) or error.os_error}"
-        case aiohttp.ClientConnectorError():
-            return f"connect: {_os_reason(error.os_error)}"
-        case aiohttp.ClientPayloadError():
-            return "http: the answer broke off"
-        case aiohttp.ServerDisconnectedError():
+    def _take_header(self, line: bytes) -> None:
+        if line[:1] in b"DdRr":
+            name, _, value = line.partition(b":")
+            self._headers[name.lower()] = value.strip().decode("latin-1")
+
+    def _reason(self, code: int) -> str:
+        """What stood in the way, by kind; never the URL, which may hold a secret."""
+        number = self.easy.getinfo(pycurl.OS_ERRNO)
+        system = os.strerror(number).lower() if number else ""
+        if code == pycurl.E_COULDNT_CONNECT:
+            return f"connect: {system or 'no address answers'}"
+        if code in _TLS:
+            return f"tls: {self.easy.errstr()}"
+        if code in _DISCONNECTED:
             return "http: disconnected before an answer"
-        case aiohttp.ClientResponseError():
-            return f"http: malformed answer: {error.message}"
-        case OSError():
-            return f"network: {_os_reason(error)}"
-    return f"http: {type(error).__name__}"
+        if code in _BROKEN_OFF:
+            return "http: the answer broke off"
+        if code in _MALFORMED:
+            return f"http: malformed answer: {self.easy.errstr()}"
+        if code in _NETWORK:
+            return f"network: {system or self.easy.errstr()}"
+        return f"http: {self.easy.errstr()}"
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return True
+    return False
 
 
 def _plain(text: str) -> str:
     """Cut short, without anything unprintable: parts of it may come from the receiver, and it goes into a database."""
     return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_ERROR])
-
-
-def _os_reason(error: OSError) -> str:
-    """The system's word for it; event loops put words of their own, with addresses, into the text."""
-    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else type(error).__name__
 
 
 def _retry_after(value: str | None, date: str | None) -> float | None:

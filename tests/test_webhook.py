@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import gzip
+import socket
 import ssl
+import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -115,7 +118,7 @@ async def test_any_whole_answer_is_its_status(parts: tuple[bytes | float, ...], 
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",), "http: the answer broke off"),
         ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",), "http: the answer broke off"),
         ((b"SSH-2.0-OpenSSH_9.6\r\n\r\n",), "http: malformed answer"),
-        ((b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",), "http: malformed answer"),
+        ((b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000 + b"\r\n\r\n",), "http: malformed answer"),
         ((b"HTTP/1.1 200 OK\r\n", 9.0), "no whole answer within 0.3 s"),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 9.0), "no whole answer within 0.3 s"),
         ((9.0,), "no whole answer within 0.3 s"),
@@ -145,6 +148,119 @@ async def test_endless_answer_is_read_to_a_cap_only() -> None:
 
     async with scripted(script) as port:
         assert (await post(f"http://127.0.0.1:{port}/")).status == 200
+
+
+async def test_compressed_answer_is_not_unpacked() -> None:
+    """A few bytes that would become a gigabyte stay a few bytes."""
+    bomb = gzip.compress(b"0" * 10_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    requests: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await request(reader))
+        writer.write(head + bomb)
+        await writer.drain()
+
+    async with scripted(script) as port:
+        assert (await post(f"http://127.0.0.1:{port}/")).status == 200
+    assert b"accept-encoding" not in requests[0].lower()
+
+
+async def test_answer_that_is_longer_than_it_says_spoils_no_other() -> None:
+    """What is left over must not be taken for the answer to the next request."""
+    lying = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+    async with (
+        scripted(answering(lying, close=False)) as port,
+        Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook,
+    ):
+        for _ in range(5):
+            assert (await webhook.post(b"{}", "1")).status in {200, None}
+
+
+async def test_large_body_is_sent_without_asking_first() -> None:
+    """A receiver that does not know Expect: 100-continue would cost a second."""
+    async with scripted(answering(OK)) as port, Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook:
+        attempt = await webhook.post(b"x" * 3_000_000, "1")
+    assert attempt.accepted
+    assert attempt.seconds < 0.9
+
+
+async def test_receiver_on_ipv6() -> None:
+    """An address in brackets."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "::1", 0)
+    async with server:
+        assert (await post(f"http://[::1]:{server.sockets[0].getsockname()[1]}/")).accepted
+
+
+async def test_name_with_several_addresses_is_tried_until_one_answers() -> None:
+    """Localhost may be ::1 first, where nobody listens."""
+    async with scripted(answering(OK)) as port:
+        assert (await post(f"http://localhost:{port}/")).accepted
+
+
+async def test_headers_are_those_of_the_specification_and_no_others() -> None:
+    """Byte for byte, whatever the library would like to add."""
+    requests: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await request(reader))
+        writer.write(OK)
+        await writer.drain()
+
+    async with scripted(script) as port:
+        assert (await post(f"http://127.0.0.1:{port}/päth?q=ä")).accepted
+    lines = requests[0].split(b"\r\n\r\n")[0].split(b"\r\n")
+    assert lines[0] == b"POST /p%C3%A4th?q=%C3%A4 HTTP/1.1"
+    assert sorted(lines[1:]) == [
+        b"Accept: */*",
+        b"Content-Length: 2",
+        b"Content-Type: application/json",
+        b"Host: 127.0.0.1:%d" % port,
+        b"User-Agent: wx-msg-chat-webhook/1.0",
+        b"webhook-id: 1-2-3",
+    ]
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
+async def test_reset_in_the_answer_is_an_error_in_words(part: bytes) -> None:
+    """Before it, in its head, in its body; and the client can be used on."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(part)
+        await writer.drain()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with scripted(script) as port, Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook:
+        for _ in range(2):
+            attempt = await webhook.post(b"{}", "1")
+            assert attempt.status is None
+            assert str(attempt).startswith(("network: ", "http: "))
+
+
+async def test_reset_after_the_answer_costs_nothing() -> None:
+    """The next attempt goes out on a new connection."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(OK)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with scripted(script) as port, Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook:
+        for _ in range(3):
+            assert (await webhook.post(b"{}", "1")).accepted
+            await asyncio.sleep(0.1)  # the reset has arrived
 
 
 async def test_reset_is_an_error_in_words() -> None:
@@ -204,6 +320,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
             *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
         ],
         check=True,
@@ -221,6 +338,18 @@ async def test_certificate_that_cannot_be_trusted_is_refused(certificate: Path) 
     assert attempt.status is None
     assert str(attempt).startswith("tls: ")
     assert "self-signed" in str(attempt) or "self signed" in str(attempt)
+
+
+async def test_certificate_that_is_trusted_is_accepted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the authorities of the system, or those that SSL_CERT_FILE names, for the name that it was made out for."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    async with scripted(answering(OK), context) as port:
+        assert (await post(f"https://localhost:{port}/")).accepted
+        wrong_name = await post(f"https://127.0.0.1:{port}/")
+    assert wrong_name.status is None
+    assert str(wrong_name).startswith("tls: ")
 
 
 async def test_plain_server_behind_https_is_a_tls_error() -> None:
