@@ -100,7 +100,7 @@ async def connect(dsn: str, purpose: str, *, blocking: bool = False) -> AsyncIte
     try:
         async with bounded(connection, STATEMENT_BOUND):
             limit = 0 if blocking else int(STATEMENT_TIMEOUT * 1000)
-            await connection.execute(f"set statement_timeout = {limit}")
+            await connection.execute(statement("session"), {"statement_timeout": str(limit)})
         yield connection
     finally:
         await connection.close()

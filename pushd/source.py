@@ -124,8 +124,10 @@ class Source:
             "size": size,
         }
         text = self._sweep if look_back is None else self._sweep_stale
-        async with bounded(connection, STATEMENT_BOUND):
-            cursor = await connection.execute(text, parameters)
+        async with bounded(connection, STATEMENT_BOUND), connection.transaction():
+            await connection.execute(statement("in_order"))
+            # Planned for these very values each time: where to begin makes all the difference.
+            cursor = await connection.execute(text, parameters, prepare=False)
             rows = await cursor.fetchall()
         return Page(
             ids=[id_ for _, id_, _ in rows],

@@ -2,16 +2,30 @@
 -- and answers each row once with the endpoints that it is now ours for, oldest first.
 -- A row that is stale already gets its outcome in the same stroke.
 -- (Inserted in the order of the key, so that two daemons cannot deadlock.)
-with candidate as (
+with found as materialized (
+  -- By id alone: an index on create_time must not tempt anybody to scan all of it for what is plausible.
   select
     r.id::bigint as id,
-    {row_time} as row_time,
-    {row_time} <= now() - %(data_expiry)s * interval '1 second' as expired,
+    r.create_time,
     {columns}
   from {table} as r
   where r.id = any(%(ids)s::bigint[])
     and r.wallet_code <> ''
-    and {plausible}
+),
+candidate as materialized (
+  select
+    r.*,
+    {row_time} as row_time,
+    {row_time} <= now() - %(data_expiry)s * interval '1 second' as expired
+  from found as r
+  where {plausible}
+),
+receiver as materialized (
+  select
+    e.id,
+    e.since
+  from pushd.endpoint as e
+  where e.id = any(%(endpoint_ids)s::smallint[])
 ),
 claimed as (
   insert into pushd.delivery (row_time, row_id, endpoint_id, daemon_id, state, settled_at)
@@ -23,9 +37,7 @@ claimed as (
     case when c.expired then 3 else 0 end,
     case when c.expired then clock_timestamp() end
   from candidate as c
-  join pushd.endpoint as e
-    on e.id = any(%(endpoint_ids)s::smallint[])
-    and e.since <= c.row_time
+  join receiver as e on e.since <= c.row_time
   order by c.row_time, c.id, e.id
   on conflict do nothing
   returning row_time, row_id, endpoint_id
