@@ -10,13 +10,14 @@ from pushd.lease import LEASE, Lease
 from pushd.ledger import Ledger
 from pushd.log import pairs
 from pushd.pipeline import Pipeline
-from pushd.postgres import Connection
+from pushd.postgres import Connection, bounded
 from pushd.registry import Registration
 from pushd.settler import Settler
 
 log = logging.getLogger(__name__)
 
 _EVERY = 3.0  # seconds
+_BOUND = 6.0  # seconds for an answer: a database that is frozen counts as away before our own lease runs out
 _SOON = 0.05  # seconds after another one's lease has run out: by then, for certain, by the database's clock
 
 
@@ -52,7 +53,8 @@ class Heartbeat:
                 asked = loop.time()
                 self._leaving.clear()  # before the look: set during it, there is another beat at once
                 leaves = not self._registration.claims
-                beat = await self._registration.beat(connection)
+                async with bounded(connection, _BOUND):
+                    beat = await self._registration.beat(connection)
                 if beat.lapsed:
                     await self._find_out_what_is_lost(connection)
                     fair = loop.time() + LEASE

@@ -96,7 +96,7 @@ def _level(record: logging.LogRecord) -> str:
     return _LEVEL_NAMES.get(record.levelno, record.levelname)
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class Handler(logging.StreamHandler[TextIO]):
     """Writes the lines of one turn of the event loop at once: at thousands a second, a write each is what costs.
 
     What is worth a warning goes out immediately, with all that came before it.
@@ -107,6 +107,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Take a line, to be written soon."""
         try:
             self._lines.append(self.format(record) + self.terminator)
         except Exception:  # noqa: BLE001 (as every handler of logging: a bad line must not end the program)
@@ -122,6 +123,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             loop.call_soon(self.flush)
 
     def flush(self) -> None:
+        """Write what there is."""
         lines, self._lines = self._lines, []
         if lines:
             self.stream.write("".join(lines))
@@ -134,7 +136,7 @@ def setup(level: str, form: Literal["text", "json"]) -> None:
     # Not one of our lines names a thread, a process, a task or a place in the code: not to look for them saves time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 (the way that logging's manual names)
-    handler = _Handler(sys.stderr)
+    handler = Handler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(journald=journald))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("pushd").setLevel(level.upper())

@@ -1,5 +1,7 @@
 """Lines that people, journald and machines can rely on."""
 
+import asyncio
+import io
 import json
 import logging
 import os
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pushd.log import JsonFormatter, TextFormatter, pairs
+from pushd.log import Handler, JsonFormatter, TextFormatter, pairs
 
 
 def record(level: int, message: str, *arguments: Any) -> logging.LogRecord:
@@ -96,3 +98,37 @@ def test_standard_error_that_is_the_journal_is_recognised() -> None:
             [sys.executable, "-c", program, off], capture_output=True, text=True, check=True, env=dict(os.environ)
         )
         assert done.stderr.endswith(expected)
+
+
+class Stream(io.StringIO):
+    """Remembers each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+async def test_lines_of_one_turn_go_out_together_and_a_warning_at_once() -> None:
+    """In their order, and none is kept back."""
+    handler = Handler(stream := Stream())
+    handler.emit(record(logging.INFO, "one"))
+    handler.emit(record(logging.INFO, "two"))
+    assert stream.writes == []
+    await asyncio.sleep(0)
+    assert stream.writes == ["one\ntwo\n"]
+    handler.emit(record(logging.INFO, "three"))
+    handler.emit(record(logging.WARNING, "four"))
+    assert stream.writes[1:] == ["three\nfour\n"]
+    await asyncio.sleep(0)
+    assert len(stream.writes) == 2
+
+
+def test_without_an_event_loop_each_line_goes_out_at_once() -> None:
+    """There is no later turn."""
+    handler = Handler(stream := Stream())
+    handler.emit(record(logging.INFO, "one"))
+    assert stream.writes == ["one\n"]
