@@ -1,6 +1,7 @@
 """One attempt against receivers that misbehave: always a value, never an exception, never later than its timeout."""
 
 import asyncio
+import base64
 import contextlib
 import gzip
 import socket
@@ -226,6 +227,20 @@ async def test_headers_are_those_of_the_specification_and_no_others() -> None:
         b"User-Agent: wx-msg-chat-webhook/1.0",
         b"webhook-id: 1-2-3",
     ]
+
+
+async def test_user_and_password_of_the_url_are_sent_as_basic_authorization() -> None:
+    """Percent-encoded or not; RFC 7617."""
+    requests: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await request(reader))
+        writer.write(OK)
+        await writer.drain()
+
+    async with scripted(script) as port:
+        assert (await post(f"http://user:p%40ss@127.0.0.1:{port}/")).accepted
+    assert b"\r\nAuthorization: Basic " + base64.b64encode(b"user:p@ss") + b"\r\n" in requests[0]
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
