@@ -125,13 +125,23 @@ class Claimer:
 
         The old session may be at it even when there is a new one, but for no longer than a lease.
         """
-        loop = asyncio.get_running_loop()
-        if self._doubt:
-            self._doubt = _Doubt(self._doubt.since, until=loop.time() + LEASE)
+        self._trust()
         try:
             yield
         finally:
-            self._doubt = _Doubt(self._doubt.since if self._doubt else loop.time(), until=math.inf)
+            self._distrust()
+
+    def _trust(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._doubt is None:
+            # The start: a process that had our name may claim in it until its next heartbeat tells it.
+            self._doubt = _Doubt(now, until=now + LEASE, looked=True)
+        elif self._doubt.until == math.inf:
+            self._doubt = _Doubt(self._doubt.since, until=now + LEASE)
+
+    def _distrust(self) -> None:
+        since = asyncio.get_running_loop().time() if self._doubt is None else self._doubt.since
+        self._doubt = _Doubt(since, until=math.inf)
 
     async def recover(self, connection: Connection) -> bool:
         """Give such claims up, so that they can be found; whether there were any."""

@@ -117,3 +117,21 @@ async def test_daemon_that_lost_its_name_ends(
         connection.execute("update pushd.daemon set instance = gen_random_uuid()")
     assert await daemon.ended() == 78
     assert "another daemon named lost is alive" in daemon.lines[-1]
+
+
+async def test_claim_of_a_former_process_of_the_name_is_found_within_a_lease_of_the_start(
+    database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """It did not know yet that the name was another's, and ended before it pushed."""
+    (daemon,) = await started(start_daemon, receiver, "heir")
+    with connect(database.dsn) as connection, connection.transaction():
+        ((row_id,),) = connection.execute(
+            "insert into ocr_wallet_info (wallet_code) values ('A') returning id"
+        ).fetchall()
+        connection.execute(
+            "insert into pushd.delivery (row_time, row_id, endpoint_id, daemon_id)"
+            " select r.create_time, r.id, e.id, d.id from ocr_wallet_info as r, pushd.endpoint as e, pushd.daemon as d"
+        )
+    await daemon.line("claims without an owner recovered .*released=1", within=20)
+    await receiver.until_accepted([row_id])
+    assert await daemon.stop() == 0
