@@ -73,6 +73,7 @@ class Doorbell:
         self._pace = Pace(rates.window)
         self._begin: int | None = None  # where a tail would begin; known when notifications come too fast
         self._stirred = asyncio.Event()  # set when the keeper has a reason to look up
+        self._asked = False  # somebody wants to know from the keeper whether it is awake
         self._looked = asyncio.Event()  # set when the last look has been made
         self.granted = False  # every writer notifies, and one last look is to be made
         self.state = State.DEAF
@@ -101,12 +102,16 @@ class Doorbell:
             self._looked.set()
 
     def told(self, word: str) -> None:
-        """Follow the keeper: "awake ID", "asleep" or "deaf"."""
+        """Follow the keeper: "awake ID", "asleep" or "deaf"; the keeper itself is asked "who"."""
+        if word == "who":
+            self._asked = True
+            return
         if self._keeps:
             return
         match word.split():
             case ["awake", id_] if id_.lstrip("-").isdigit():
-                self._wake(int(id_))
+                if self.state is not State.AWAKE:  # said again for one who asked; our tail knows more
+                    self._wake(int(id_))
             case ["asleep"]:
                 self._look_once_more()
             case ["deaf"]:
@@ -115,10 +120,14 @@ class Doorbell:
                 log.warning("not a word of pushd's on the doorbell channel %s", pairs(word=word))
 
     async def ask(self, connection: Connection) -> None:
-        """Find out, newly listening, whether there is a keeper asleep; if not, sweeps have to do."""
+        """Find out, newly listening, whether a keeper sleeps; if none does, one that is awake is asked for a word."""
         ((held,),) = await query(connection, "bell_held", {"key": _BELL_KEY, "table": self._table})
-        if not self._keeps and held:
+        if self._keeps:
+            return
+        if held:
             self._sleep()
+        else:
+            await self._tell(connection, "who")
 
     def deafen(self) -> None:
         """Nobody listens any more."""
@@ -181,6 +190,9 @@ class Doorbell:
             await probe(connection, _PROBE_BOUND)
             if self._pace.rate(loop.time()) >= self._rates.sleep_below:
                 busy = loop.time()
+            if self._asked and self.tail is not None:
+                self._asked = False
+                await self._tell(connection, f"awake {self.tail.highest - _LATE_IDS}")
 
     async def _lock(self, connection: Connection, what: str, key: int) -> None:
         function = sql.Identifier("pg_catalog", f"pg_advisory_{what}")

@@ -192,3 +192,20 @@ async def test_keeper_is_followed_and_succeeded(database: Database, receiver: Re
             with connect(database.dsn) as writer:
                 row = insert(writer)
             await receiver.until_accepted(row, within=1)
+
+
+async def test_one_who_comes_while_the_keeper_is_awake_is_told(
+    database: Database, receiver: Receiver, tmp_path: Path
+) -> None:
+    """It looks at the tail as well, and need not wait for the next change of state."""
+    async with without_sweeps(load(database, receiver, tmp_path, "first"), RATES) as first:
+        await becomes(first.doorbell, State.ASLEEP)
+        with connect(database.dsn) as writer:
+            while first.doorbell.state is not State.AWAKE:
+                await asyncio.to_thread(insert, writer)
+            async with without_sweeps(load(database, receiver, tmp_path, "second"), RATES) as second:
+                async with asyncio.timeout(10):
+                    while second.doorbell.state is not State.AWAKE:
+                        await asyncio.to_thread(insert, writer)
+                assert second.doorbell.tail is not None
+                assert first.doorbell.state is State.AWAKE
