@@ -2,12 +2,15 @@
 
 A NOTIFY names rows; a claim loads them and makes a delivery of each for every
 endpoint; each delivery is attempted until it has an outcome.
+
+All of it is made anew for each of thousands of rows a second: hence named
+tuples, which take a third of the time that frozen dataclasses take.
 """
 
 import enum
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -20,8 +23,7 @@ _IDS = re.compile(r"-?\d{1,19}(,-?\d{1,19})*", re.ASCII)
 _BIGINT = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of the source table as loaded; `time_us` is its create_time in microseconds since the epoch."""
 
     id: int
@@ -44,8 +46,7 @@ class Row:
         return datetime.fromtimestamp(self.time_us // MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One row for one endpoint, claimed.
 
     `born` is the moment on this process's monotonic clock at which the row had
@@ -75,8 +76,7 @@ class Delivery:
         return now - self.born
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What one POST came to: an HTTP status, or else the error that stood in its way.
 
     `seconds` is its duration; `retry_after` what the receiver asked for, in seconds.
@@ -107,8 +107,7 @@ class Outcome(enum.IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """A delivery with its outcome, on its way into the ledger; `last` is the last attempt, if there was one."""
 
     delivery: Delivery

@@ -1,7 +1,6 @@
 """What waits to be done about rows: ids that were heard of, and whether the whole window is to be swept."""
 
 import asyncio
-import contextlib
 
 _MOST_IDS = 10_000  # beyond that a sweep is cheaper than remembering, and memory stays bounded
 
@@ -61,6 +60,9 @@ class Inbox:
 
 
 async def _wait(event: asyncio.Event, until: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(until):
-            await event.wait()
+    # The time being up is a reason like any other to look what there is; and cheaper than a timeout.
+    timer = asyncio.get_running_loop().call_at(until, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()

@@ -4,13 +4,12 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pushd.event import Attempt, Delivery, Key
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A delivery with what has been tried of it: the number of attempts, and the last one."""
 
     delivery: Delivery

@@ -1,12 +1,12 @@
 """The ledger of deliveries: who receives, how deliveries ended, and claims that are given up."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pushd.errors import SchemaError
 from pushd.event import Key, Settlement
-from pushd.postgres import Connection, query
+from pushd.postgres import Connection, array, query
 
 LEAST_KEPT = 3600.0  # seconds after data_expiry for which a delivery stays, whatever the retention
 
@@ -30,13 +30,14 @@ class Ledger:
     async def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
         """Record outcomes; one that is recorded already, or another daemon's by now, is passed over."""
         last = [settlement.last for settlement in settlements]
-        parameters = _keys(settlement.delivery.key for settlement in settlements) | {
+        errors = [attempt and attempt.error for attempt in last]
+        parameters = _keys([settlement.delivery.key for settlement in settlements]) | {
             "daemon_id": self.daemon_id,
-            "states": [int(settlement.outcome) for settlement in settlements],
-            "attempts": [settlement.attempts for settlement in settlements],
-            "statuses": [attempt and attempt.status for attempt in last],
-            "response_ms": [attempt and round(attempt.seconds * 1000) for attempt in last],
-            "errors": [attempt and attempt.error for attempt in last],
+            "states": array(settlement.outcome.value for settlement in settlements),
+            "attempts": array(settlement.attempts for settlement in settlements),
+            "statuses": array(attempt and attempt.status for attempt in last),
+            "response_ms": array(attempt and round(attempt.seconds * 1000) for attempt in last),
+            "errors": errors if any(errors) else None,
         }
         await query(connection, "settle", parameters)
 
@@ -95,10 +96,6 @@ async def register(connection: Connection, names: Sequence[str]) -> dict[str, in
     return dict(await query(connection, "register", {"names": list(names)}))
 
 
-def _keys(keys: Iterable[Key]) -> dict[str, Any]:
-    times_us, row_ids, endpoint_ids = [], [], []
-    for time_us, row_id, endpoint_id in keys:
-        times_us.append(time_us)
-        row_ids.append(row_id)
-        endpoint_ids.append(endpoint_id)
-    return {"times_us": times_us, "row_ids": row_ids, "endpoint_ids": endpoint_ids}
+def _keys(keys: Collection[Key]) -> dict[str, Any]:
+    times_us, row_ids, endpoint_ids = zip(*keys, strict=True) if keys else ((), (), ())
+    return {"times_us": array(times_us), "row_ids": array(row_ids), "endpoint_ids": array(endpoint_ids)}

@@ -46,6 +46,7 @@ class Listener:
                 async for notification in connection.notifies(timeout=_PROBE_EVERY):
                     if notification.channel == self._channel:
                         self._hear(notification.payload)
+                        await asyncio.sleep(0)  # the claim goes first, before we listen on
                     else:
                         self._doorbell.told(notification.payload)
                 await probe(connection, _PROBE_BOUND)

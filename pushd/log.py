@@ -33,14 +33,16 @@ class pairs:  # noqa: N801 (reads as a function in a call, and is one but for be
         self.fields = {key: value for key, value in fields.items() if value is not None}
 
     def __str__(self) -> str:
-        return " ".join(f"{key}={_quoted(str(_short(value)))}" for key, value in self.fields.items())
+        return " ".join(
+            [
+                f"{key}={value if isinstance(value, int | float) else _quoted(_short(str(value)))}"
+                for key, value in self.fields.items()
+            ]
+        )
 
 
-def _short(value: object) -> object:
-    """Numbers as they are; whatever else prints itself, as text of bearable length."""
-    if isinstance(value, int | float):
-        return value
-    text = str(value)
+def _short(text: str) -> str:
+    """Text of bearable length."""
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 
 
@@ -84,7 +86,11 @@ class JsonFormatter(logging.Formatter):
         arguments = record.args if isinstance(record.args, tuple) else ()
         if len(arguments) == 1 and isinstance(arguments[0], pairs):
             line["message"] = str(record.msg).removesuffix(" %s")
-            line |= {key: _short(value) for key, value in arguments[0].fields.items() if key not in line}
+            line |= {
+                key: value if isinstance(value, int | float) else _short(str(value))
+                for key, value in arguments[0].fields.items()
+                if key not in line
+            }
         else:
             line["message"] = record.getMessage()
         if record.exc_info:

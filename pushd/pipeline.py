@@ -9,14 +9,13 @@ the `Settler`, which has one too.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from pushd.config import Endpoint, shown
-from pushd.event import Key, Outcome, Settlement, envelope
+from pushd.event import Delivery, Key, Outcome, Settlement, envelope
 from pushd.freshness import deadline, is_fresh
 from pushd.inbox import Inbox
 from pushd.lane import Job, Lane
@@ -40,10 +39,31 @@ class Track:
         self.webhook = webhook
         self.lane = Lane(endpoint.queue_size)
         self.left_off: Position | None = None  # where its lane was full; None: at the beginning
-        self.filled = asyncio.Event()  # set when there may be a job to take
+        self._jobs = asyncio.Semaphore(0)  # one for each that may be taken; one too many costs a look, no more
 
     def __repr__(self) -> str:
         return f"<Track {self.endpoint} {self.lane!r}>"
+
+    def put(self, delivery: Delivery) -> None:
+        """Queue a claimed delivery."""
+        self.lane.put(delivery)
+        self._jobs.release()
+
+    def retry(self, job: Job, at: float) -> None:
+        """Queue a job again, until `at`."""
+        self.lane.retry(job, at)
+        asyncio.get_running_loop().call_at(at, self._retry_is_due, at)
+
+    def _retry_is_due(self, at: float) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < at:  # timers are as exact as a millisecond
+            loop.call_later(0.001, self._retry_is_due, at)
+        else:
+            self._jobs.release()
+
+    async def has_job(self) -> None:
+        """Wait until there may be a job to take; each wakes one pusher alone, so that it can begin at once."""
+        await self._jobs.acquire()
 
     def fall_behind(self, at: Position | None) -> None:
         """Leave rows in the table for now, from this position on; an earlier one, if there is one, stands."""
@@ -89,8 +109,7 @@ class Pipeline:
             self._settler.hold(delivery)
             self._stats.claimed(delivery)
             self._idle.clear()
-            track.lane.put(delivery)
-            track.filled.set()
+            track.put(delivery)
         for delivery in claimed.expired:
             self._stats.claimed(delivery)
             self._count(Settlement(delivery, Outcome.EXPIRED, 0))
@@ -99,15 +118,11 @@ class Pipeline:
         """One pusher: take a job that is still ours, attempt it, again."""
         loop = asyncio.get_running_loop()
         while True:
+            await track.has_job()
             await self._lease.held()
-            track.filled.clear()  # before the look: what comes after it sets it again
             job = track.lane.take(loop.time())
             if job is not None:
                 await self._attempt(track, job)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(track.lane.next_due):
-                    await track.filled.wait()
 
     async def _attempt(self, track: Track, job: Job) -> None:
         """Make one attempt of a job that is still fresh; afterwards it has an outcome, or waits for its next turn."""
@@ -128,8 +143,7 @@ class Pipeline:
             chance=random.random,
         )
         if isinstance(decision, Retry):
-            track.lane.retry(tried, decision.at)
-            track.filled.set()  # a pusher that sleeps until a later retry must look again
+            track.retry(tried, decision.at)
             fields = pairs(id=delivery.row.id, endpoint=delivery.endpoint, attempt=tried.attempts, error=attempt)
             log.debug("attempt failed, will be retried %s", fields)
         else:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from pushd.event import Delivery, Row
 from pushd.log import pairs
-from pushd.postgres import STATEMENT_BOUND, Connection, bounded, brief, statement
+from pushd.postgres import STATEMENT_BOUND, Connection, array, bounded, brief, statement
 from pushd.tail import REACH
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class Source:
         if not wanted:
             return Claimed()
         parameters = {
-            "ids": wanted,
-            "endpoint_ids": list(endpoints),
+            "ids": array(wanted),
+            "endpoint_ids": array(endpoints),
             "daemon_id": daemon_id,
             "data_expiry": data_expiry,
         }
@@ -95,7 +95,7 @@ class Source:
 
     async def look(self, connection: Connection, above: int, gaps: Sequence[int]) -> list[int]:
         """The ids above this one, up to `LOOK`, and those in the gaps, that can be seen now."""
-        parameters = {"above": above, "reach": above + REACH, "gaps": gaps, "size": LOOK}
+        parameters = {"above": above, "reach": above + REACH, "gaps": array(gaps), "size": LOOK}
         async with bounded(connection, STATEMENT_BOUND):
             cursor = await connection.execute(self._look, parameters)
             return [id_ for (id_,) in await cursor.fetchall()]
@@ -116,7 +116,7 @@ class Source:
         """
         position = after or self._start
         parameters = {
-            "endpoint_ids": list(endpoint_ids),
+            "endpoint_ids": array(endpoint_ids),
             "data_expiry": data_expiry,
             "look_back": look_back,
             "after_time": position[0],
@@ -126,7 +126,6 @@ class Source:
         text = self._sweep if look_back is None else self._sweep_stale
         async with bounded(connection, STATEMENT_BOUND), connection.transaction():
             await connection.execute(statement("in_order"))
-            # Planned for these very values each time: where to begin makes all the difference.
             cursor = await connection.execute(text, parameters, prepare=False)
             rows = await cursor.fetchall()
         return Page(
@@ -139,9 +138,7 @@ class Source:
 def _claimed(rows: Sequence[tuple[Any, ...]], endpoints: dict[int, str], asked: float) -> Claimed:
     fresh: list[Delivery] = []
     expired: list[Delivery] = []
-    for endpoint_ids, stale, age, *columns in rows:
-        row = Row(*columns)
-        (expired if stale else fresh).extend(
-            Delivery(row, endpoints[endpoint_id], endpoint_id, asked - age) for endpoint_id in endpoint_ids
-        )
+    for endpoint_id, stale, age, *columns in rows:
+        delivery = Delivery(Row._make(columns), endpoints[endpoint_id], endpoint_id, asked - age)
+        (expired if stale else fresh).append(delivery)
     return Claimed(fresh, expired)

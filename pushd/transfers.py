@@ -1,10 +1,17 @@
 """libcurl's multi interface on the running event loop: many transfers at once, and no thread waits for any of them."""
 
 import asyncio
+import select
 from types import TracebackType
 from typing import Self
 
 import pycurl
+
+_EVENTS = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
 
 
 class Transfers:
@@ -12,6 +19,10 @@ class Transfers:
 
     def __init__(self, most_kept: int) -> None:
         self._most_kept = most_kept  # idle connections
+        # The loop watches this one descriptor instead of each socket: libcurl changes what it wants to know of a socket
+        # four times in a transfer, and here that is a system call and no more.
+        self._sockets: select.epoll
+        self._watched: set[int] = set()  # the descriptors in there
         self._loop: asyncio.AbstractEventLoop
         self._multi: pycurl.CurlMulti
         self._timer: asyncio.Handle | None = None
@@ -23,6 +34,8 @@ class Transfers:
         self._multi.setopt(pycurl.M_MAXCONNECTS, self._most_kept)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._sockets = select.epoll()
+        self._loop.add_reader(self._sockets.fileno(), self._look)
         return self
 
     async def __aexit__(
@@ -31,6 +44,8 @@ class Transfers:
         self._multi.close()
         if self._timer:
             self._timer.cancel()
+        self._loop.remove_reader(self._sockets.fileno())
+        self._sockets.close()
 
     async def perform(self, easy: pycurl.Curl) -> int:
         """Wait for a transfer to end, and answer libcurl's code of how; cancelled, it is broken off."""
@@ -42,6 +57,10 @@ class Transfers:
         finally:
             if self._running.pop(easy, None):
                 self._multi.remove_handle(easy)
+
+    def _look(self) -> None:
+        for descriptor, events in self._sockets.poll(0):
+            self._act(descriptor, _ready(events))
 
     def _act(self, descriptor: int, events: int) -> None:
         _, running = self._multi.socket_action(descriptor, events)
@@ -62,19 +81,30 @@ class Transfers:
     # what libcurl asks for --------------------------------------------------------
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        if what in {pycurl.POLL_IN, pycurl.POLL_INOUT}:
-            self._loop.add_reader(descriptor, self._act, descriptor, pycurl.CSELECT_IN)
+        if what == pycurl.POLL_REMOVE:
+            self._watched.remove(descriptor)
+            self._sockets.unregister(descriptor)
+        elif descriptor in self._watched:
+            self._sockets.modify(descriptor, _EVENTS[what])
         else:
-            self._loop.remove_reader(descriptor)
-        if what in {pycurl.POLL_OUT, pycurl.POLL_INOUT}:
-            self._loop.add_writer(descriptor, self._act, descriptor, pycurl.CSELECT_OUT)
-        else:
-            self._loop.remove_writer(descriptor)
+            self._watched.add(descriptor)
+            self._sockets.register(descriptor, _EVENTS[what])
 
     def _set_timer(self, milliseconds: int) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if milliseconds >= 0:
-            # Never from in here: libcurl does not allow itself to be called by what it calls.
+        # Never from in here: libcurl does not allow itself to be called by what it calls.
+        if milliseconds == 0:
+            self._timer = self._loop.call_soon(self._act, pycurl.SOCKET_TIMEOUT, 0)
+        elif milliseconds > 0:
             self._timer = self._loop.call_later(milliseconds / 1000, self._act, pycurl.SOCKET_TIMEOUT, 0)
+
+
+def _ready(events: int) -> int:
+    """What epoll says of a socket, in libcurl's terms."""
+    return (
+        (pycurl.CSELECT_IN if events & select.EPOLLIN else 0)
+        | (pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0)
+        | (pycurl.CSELECT_ERR if events & (select.EPOLLERR | select.EPOLLHUP) else 0)
+    )

@@ -60,9 +60,9 @@ def test_no_retry_that_would_find_the_row_stale() -> None:
 
 def test_retry_after_prolongs_but_never_shortens() -> None:
     """The receiver's wish counts where it is the longer wait, inside the deadline."""
-    assert after(dataclasses.replace(BUSY, retry_after=30.0), 1) == Retry(130.0)
-    assert after(dataclasses.replace(BUSY, retry_after=0.0), 1) == Retry(101.0)
-    assert after(dataclasses.replace(BUSY, retry_after=30.0), 1, deadline=130.0) is Outcome.FAILED
+    assert after(BUSY._replace(retry_after=30.0), 1) == Retry(130.0)
+    assert after(BUSY._replace(retry_after=0.0), 1) == Retry(101.0)
+    assert after(BUSY._replace(retry_after=30.0), 1, deadline=130.0) is Outcome.FAILED
 
 
 @given(
