@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from pushd.postgres import Session
 from pushd.preparation import prepare
 from pushd.stats import EndpointStats, Stats
 from pushd.webhook import Webhook
+
+# Of state, that rows have to survive; thousands of them take minutes.
+CHANGES = int(os.environ.get("PUSHD_TEST_CHANGES", "300"))
 
 # Falls asleep and wakes up as often as it can.
 RESTLESS = Rates(wake_at=200, sleep_below=2000, calm=0.003, window=0.02)
@@ -88,32 +92,60 @@ class Written:
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+INSERT = "insert into ocr_wallet_info (wallet_code) values ('A') returning id"
+
+
 async def write(dsn: str, written: Written, chance: random.Random) -> None:
     """Transactions of every kind, one after the other, in bursts and with pauses."""
     loop = asyncio.get_running_loop()
-    insert = "insert into ocr_wallet_info (wallet_code) values ('A') returning id"
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         while not written.enough.is_set():
-            ids: list[int] = []
             kind = chance.random()
-            async with contextlib.AsyncExitStack() as stack:
-                stack.enter_context(contextlib.suppress(psycopg.Rollback))
-                transaction = await stack.enter_async_context(connection.transaction())
-                ids += [row for (row,) in await (await connection.execute(insert)).fetchall()]
-                if kind < 0.1:
-                    with contextlib.suppress(psycopg.Rollback):
-                        async with connection.transaction() as savepoint:
-                            await connection.execute(insert)
-                            raise psycopg.Rollback(savepoint)
-                    ids += [row for (row,) in await (await connection.execute(insert)).fetchall()]
-                if kind > 0.8:
-                    await asyncio.sleep(chance.expovariate(1 / (0.2 if kind > 0.97 else 0.01)))
-                if 0.7 < kind < 0.8:
-                    ids.clear()
-                    raise psycopg.Rollback(transaction)
+            if kind < 0.05:
+                ids = await two_phases(connection, chance)
+            else:
+                ids = await one_phase(connection, kind, chance)
             written.rows |= dict.fromkeys(ids, loop.time())
             if chance.random() < 0.02:
-                await asyncio.sleep(chance.expovariate(1 / 0.2))
+                await asyncio.sleep(chance.expovariate(1 / 0.1))
+
+
+async def one_phase(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], kind: float, chance: random.Random
+) -> list[int]:
+    """A transaction with or without a savepoint, at once or after a while, committed or rolled back."""
+    ids: list[int] = []
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(contextlib.suppress(psycopg.Rollback))
+        transaction = await stack.enter_async_context(connection.transaction())
+        ids += [row for (row,) in await (await connection.execute(INSERT)).fetchall()]
+        if kind < 0.15:
+            with contextlib.suppress(psycopg.Rollback):
+                async with connection.transaction() as savepoint:
+                    await connection.execute(INSERT)
+                    raise psycopg.Rollback(savepoint)
+            ids += [row for (row,) in await (await connection.execute(INSERT)).fetchall()]
+        if kind > 0.9:
+            await asyncio.sleep(chance.expovariate(1 / (0.2 if kind > 0.997 else 0.005)))
+        if 0.8 < kind < 0.9:
+            ids.clear()
+            raise psycopg.Rollback(transaction)
+    return ids
+
+
+async def two_phases(connection: psycopg.AsyncConnection[tuple[Any, ...]], chance: random.Random) -> list[int]:
+    """A prepared transaction: one that did not notify holds the lock on, whoever ends it; one that did is refused."""
+    name = f"pushd_{chance.random()}"
+    await connection.execute("begin")
+    ids = [row for (row,) in await (await connection.execute(INSERT)).fetchall()]
+    try:
+        await connection.execute(f"prepare transaction '{name}'")
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.ObjectNotInPrerequisiteState):
+        await connection.execute("rollback")
+        return []
+    await asyncio.sleep(chance.expovariate(1 / 0.005))
+    await connection.execute(f"commit prepared '{name}'")
+    return ids
 
 
 async def test_no_wake_up_is_lost(database: Database, receiver: Receiver, tmp_path: Path) -> None:
@@ -122,19 +154,18 @@ async def test_no_wake_up_is_lost(database: Database, receiver: Receiver, tmp_pa
     written = Written()
     async with without_sweeps(load(database, receiver, tmp_path), RESTLESS) as parts:
         await becomes(parts.doorbell, State.ASLEEP)
-        writers = [asyncio.create_task(write(database.dsn, written, random.Random(number))) for number in range(12)]
-        loop = asyncio.get_running_loop()
-        until, last = loop.time() + 8, parts.doorbell.state
-        while loop.time() < until:
-            await asyncio.sleep(0.0005)
-            changes += parts.doorbell.state is not last
-            last = parts.doorbell.state
+        writers = [asyncio.create_task(write(database.dsn, written, random.Random(number))) for number in range(8)]
+        last = parts.doorbell.state
+        async with asyncio.timeout(20 + CHANGES / 10):
+            while changes < CHANGES:
+                await asyncio.sleep(0.0005)
+                changes += parts.doorbell.state is not last
+                last = parts.doorbell.state
         written.enough.set()
         await asyncio.gather(*writers)
         assert len(written.rows) > 1000
         await receiver.until_accepted(written.rows, within=5)
         assert set(receiver.accepted_rows.values()) == {1}
-    assert changes > 30
 
 
 async def test_it_wakes_up_when_notifications_come_too_fast_and_sleeps_when_little_happens(
