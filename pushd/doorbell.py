@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from psycopg import sql
 
+from pushd.event import row_ids
 from pushd.inbox import Inbox
 from pushd.log import pairs
 from pushd.pace import Pace
@@ -109,9 +110,9 @@ class Doorbell:
         if self._keeps:
             return
         match word.split():
-            case ["awake", id_] if id_.lstrip("-").isdigit():
+            case ["awake", id_] if (begin := _row_id(id_)) is not None:
                 if self.state is not State.AWAKE:  # said again for one who asked; our tail knows more
-                    self._wake(int(id_))
+                    self._wake(begin)
             case ["asleep"]:
                 self._look_once_more()
             case ["deaf"]:
@@ -226,3 +227,12 @@ class Doorbell:
             log.debug("doorbell %s", pairs(state=state.value))
             self.state = state
             self._inbox.wake()  # deaf or not, that decides how often to sweep
+
+
+def _row_id(text: str) -> int | None:
+    """The one id in what another session says; None for anything else, since any session may say anything."""
+    try:
+        ids = row_ids(text)
+    except ValueError:
+        return None
+    return next(iter(ids)) if ids and len(ids) == 1 else None

@@ -120,6 +120,7 @@ def row_ids(payload: str) -> frozenset[int] | None:
     """Read a notification: the ids it names, or None for "many, look for yourself"; ValueError for anything else."""
     if payload == MANY:
         return None
+    # It is anybody's text: whoever may connect to the database may notify.
     if not _IDS.fullmatch(payload):
         raise ValueError(f"not a list of row ids: {payload[:100]!r}")
     ids = frozenset(map(int, payload.split(",")))

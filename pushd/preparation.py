@@ -45,8 +45,9 @@ async def examine(connection: Connection, config: Config) -> tuple[Source, table
 async def prepare(connection: Connection, config: Config) -> Prepared:
     """Examine the database, take our name and what a former life under it has left, and find our endpoints."""
     source, condition = await examine(connection, config)
-    if condition.indexes:
-        log.warning("%s", condition.indexes)
+    for fault in (condition.indexes, condition.rows):
+        if fault:
+            log.warning("%s", fault)
     data_expiry = config.webhook.data_expiry
     registration, silent = await enlist(connection, config.daemon.name, data_expiry)
     ledger = Ledger(registration.daemon_id, data_expiry)

@@ -20,7 +20,8 @@ _COLUMNS = ("id", *_TEXT_COLUMNS, "create_time")
 class _TimeColumn:
     """How one type of create_time is read: as timestamptz, as a value that has a date, as "younger than an age".
 
-    Values without a date (infinity, a year beyond 9999) are no candidates: no age can be told.
+    Values without a date (infinity, a year beyond 2200) are no candidates: no age can be told, and beyond the year
+    2255 PostgreSQL is not exact to the microsecond when it multiplies an interval.
     """
 
     row_time: LiteralString
@@ -32,20 +33,20 @@ class _TimeColumn:
 _TIME_COLUMNS = {
     "timestamp with time zone": _TimeColumn(
         row_time="r.create_time",
-        plausible="r.create_time between '1970-01-01 00:00:00+00' and '9999-12-31 00:00:00+00'",
+        plausible="r.create_time between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'",
         younger="r.create_time > now() - {age} * interval '1 second'",
         earliest="-infinity",
     ),
     "timestamp without time zone": _TimeColumn(
         row_time="(r.create_time at time zone {timezone})",
-        plausible="r.create_time between '1970-01-02 00:00:00' and '9999-12-30 00:00:00'",
+        plausible="r.create_time between '1970-01-02 00:00:00' and '2199-12-31 00:00:00'",
         younger="r.create_time > (now() - {age} * interval '1 second') at time zone {timezone}",
         earliest="-infinity",
     ),
     # Seconds or milliseconds, told apart by size: 10^11 seconds are the year 5138, 10^11 milliseconds 1973.
     "bigint": _TimeColumn(
         row_time="to_timestamp(r.create_time / case when r.create_time < 100000000000 then 1.0 else 1000.0 end)",
-        plausible="r.create_time between 0 and 253402214400000",
+        plausible="r.create_time between 0 and 7258118400000",
         younger="(r.create_time > 1000 * (extract(epoch from now()) - {age})::bigint"
         " or (r.create_time > (extract(epoch from now()) - {age})::bigint and r.create_time < 100000000000))",
         earliest="-1",
@@ -85,21 +86,24 @@ class Condition:
 
     trigger: str | None
     indexes: str | None
+    rows: str | None
 
     def __iter__(self) -> Iterator[str]:
         """What there is to say."""
-        return (each for each in (self.trigger, self.indexes) if each)
+        return (each for each in (self.trigger, self.indexes, self.rows) if each)
 
 
 async def condition(connection: Connection, source: Source, table: str) -> Condition:
-    """Look at the trigger and the indexes; each fault as a line with what the table's owner has to do."""
-    ((trigger, unindexed, size),) = await query(connection, "condition", {"oid": source.oid})
+    """Look at the trigger, the indexes and row security; each fault as a line with what the owner has to do."""
+    parameters = {"oid": source.oid, "channel": source.channel}
+    ((trigger, unindexed, size, hidden),) = await query(connection, "condition", parameters)
     fixes = {
         "missing": f"select pushd.watch('{table}');",
+        "outdated": f"select pushd.watch('{table}');",
         "foreign": f"drop trigger pushd_ring on {table};  select pushd.watch('{table}');",
         "disabled": f"alter table {table} enable trigger pushd_ring;",
     }
-    trigger_fault = index_fault = None
+    trigger_fault = index_fault = row_fault = None
     if trigger in fixes:
         trigger_fault = (
             f"the trigger on {table} is {trigger}, rows are found by sweeping only: "
@@ -110,7 +114,12 @@ async def condition(connection: Connection, source: Source, table: str) -> Condi
             f"{table} has no index that begins with {' or '.join(unindexed)}: each look for rows, every 5 s and more "
             f"often, reads the whole table ({size}); see sql/optional/create_time_index.sql"
         )
-    return Condition(trigger_fault, index_fault)
+    if hidden:
+        row_fault = (
+            f"row level security is on for {table}, and no policy lets pushd see any row: as the table's owner, run  "
+            f"create policy pushd_sees_all on {table} for select to pushd_daemon using (true);"
+        )
+    return Condition(trigger_fault, index_fault, row_fault)
 
 
 def _parts(

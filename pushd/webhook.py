@@ -53,7 +53,8 @@ class Webhook:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._url = yarl.URL(endpoint.url)
+        # What is ASCII goes out as it is written: %2F is not the same as / to everybody.
+        self._url = yarl.URL(endpoint.url, encoded=endpoint.url.isascii())
         self._transfers = Transfers(most_kept=endpoint.concurrent_pushers)
         self._idle: list[_Request] = []
         self._resolver: aiodns.DNSResolver | None = None
@@ -206,5 +207,5 @@ def _retry_after(value: str | None, date: str | None) -> float | None:
     try:
         until, now = (email.utils.parsedate_to_datetime(text) for text in (value, date or ""))
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None  # not for us to understand; the usual wait applies

@@ -57,7 +57,7 @@ begin
   from (
     select id
     from inserted
-    where wallet_code <> ''
+    where wallet_code::text <> ''
     limit 101
   ) as candidate;
 
@@ -96,9 +96,10 @@ $$;
 comment on function pushd.source_columns() is
   'the columns of a watched table that the daemon reads';
 
--- Locks: SHARE ROW EXCLUSIVE on the table until the transaction ends. It waits
--- for open writers, and new ones wait behind it, half a second at the most;
--- then it gives up ("canceling statement due to lock timeout"): try again.
+-- Locks: SHARE ROW EXCLUSIVE on the table until the transaction ends (ACCESS
+-- EXCLUSIVE when the table was renamed since). It waits for open writers, and new
+-- ones wait behind it, half a second at the most; then it gives up ("canceling
+-- statement due to lock timeout"): try again.
 create or replace function pushd.watch(source regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -132,6 +133,18 @@ begin
   );
   if missing is not null then
     raise exception 'pushd: % has no column %', source, missing;
+  end if;
+
+  -- The trigger was told a channel when it was made; since then the table may have been renamed.
+  if exists (
+    select
+    from pg_trigger
+    where tgrelid = source
+      and tgname = 'pushd_ring'
+      and tgfoid = 'pushd.ring()'::regprocedure
+      and tgargs <> convert_to(channel, getdatabaseencoding()) || '\x00'
+  ) then
+    execute format('drop trigger pushd_ring on %s', source);
   end if;
 
   if not exists (

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from conftest import Database, configuration, connect
 
 from pushd import configfile
 from pushd.config import Config
 from pushd.demo.receiver import Receiver
 from pushd.doorbell import RATES, Doorbell, Rates, State
+from pushd.inbox import Inbox
 from pushd.parts import Parts, assemble
 from pushd.pipeline import Track
 from pushd.postgres import Session
@@ -192,6 +194,16 @@ async def test_it_wakes_up_when_notifications_come_too_fast_and_sleeps_when_litt
                 assert not receiver.accepted_rows[late[0]]
             await receiver.until_accepted(late, within=1)
             await becomes(parts.doorbell, State.ASLEEP)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "awake", "awake --5", "awake *", "awake 1,2", "awake ²", "awake 99999999999999999999", "hello"]
+)
+async def test_word_of_a_stranger_changes_nothing(word: str) -> None:
+    """Whoever may connect may notify on any channel."""
+    doorbell = Doorbell(1, Inbox(), RATES)
+    doorbell.told(word)
+    assert (doorbell.state, doorbell.tail) == (State.DEAF, None)
 
 
 async def test_writers_pay_nothing_while_no_daemon_runs(database: Database) -> None:

@@ -269,6 +269,17 @@ def test_sleeping_daemon_is_told_the_ids(database: Database) -> None:
     ) == ["1,4"]
 
 
+@pytest.mark.parametrize("kind", ["bigint", "varchar(20)", "uuid"])
+def test_writer_is_not_hurt_by_a_wallet_code_of_another_type(database: Database, kind: str) -> None:
+    """The trigger compares it as text, whatever it is: no INSERT fails because of us."""
+    value = "gen_random_uuid()" if kind == "uuid" else "7"
+    database.execute(f"alter table ocr_wallet_info alter wallet_code type {kind} using null")
+    assert rung(
+        database,
+        f"insert into ocr_wallet_info (id, wallet_code) values (1, {value}), (2, null)",
+    ) == ["1"]
+
+
 def test_many_rows_are_a_star(database: Database) -> None:
     """A hundred are named, more are not; the payload stays far below 8,000 bytes with the largest ids."""
     big = 9223372036854775000

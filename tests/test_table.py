@@ -80,8 +80,18 @@ async def test_table_as_shipped_has_no_faults(connection: Connection) -> None:
             ),
             "is foreign, .* drop trigger pushd_ring on public.ocr_wallet_info;  select pushd.watch",
         ),
+        (
+            (
+                "drop table ocr_wallet_info;"
+                "create table former (id bigint primary key, source_ip text, msg_id text, group_id text, wallet_code text,"
+                "  serial_no text, wx_id text, wx_nick_name text, pic_url text, create_time timestamptz);"
+                "select pushd.watch('former');"
+                "alter table former rename to ocr_wallet_info"
+            ),
+            "is outdated, .* run  select pushd.watch",
+        ),
     ],
-    ids=["missing", "disabled", "for replicas only", "foreign"],
+    ids=["missing", "disabled", "for replicas only", "foreign", "of a former name"],
 )
 async def test_trigger_that_does_not_ring_is_a_fault_with_its_fix(
     database: Database, connection: Connection, prepare: str, says: str
@@ -96,8 +106,9 @@ async def test_trigger_that_does_not_ring_is_a_fault_with_its_fix(
 
 
 async def test_missing_indexes_are_a_fault_with_their_price(database: Database, connection: Connection) -> None:
-    """An index that is partial, invalid, or begins with another column does not count."""
+    """An index that is partial, invalid, no B-tree, or begins with another column does not count."""
     database.execute("drop index ocr_wallet_info_create_time_idx")
+    database.execute("create index ranges on ocr_wallet_info using brin (create_time)")
     database.execute("create index partial on ocr_wallet_info (create_time) where wallet_code <> ''")
     database.execute("create index second on ocr_wallet_info (wallet_code, create_time)")
     fault = (await condition_of(connection)).indexes
@@ -122,3 +133,16 @@ async def test_partitioned_table_is_judged_as_a_whole(database: Database, connec
     assert "(8192 bytes)" in fault
     database.execute("create index on other.ocr_wallet_info (create_time); create index on other.ocr_wallet_info (id)")
     assert list(await condition_of(connection, "other.ocr_wallet_info")) == []
+
+
+async def test_row_security_without_a_policy_for_us_is_a_fault_with_its_fix(
+    database: Database, connection: Connection
+) -> None:
+    """Every row would be invisible, and nothing would tell; what is said to do, helps."""
+    database.execute("alter table ocr_wallet_info enable row level security")
+    database.execute("create policy others on ocr_wallet_info for select to pushd_reader using (true)")
+    fault = (await condition_of(connection)).rows
+    assert fault
+    assert "row level security is on for public.ocr_wallet_info" in fault
+    database.execute(fault.split("run  ")[1])
+    assert (await condition_of(connection)).rows is None

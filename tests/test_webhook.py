@@ -89,6 +89,22 @@ async def post(url: str, within: str = "2s") -> Attempt:
 
 
 @pytest.mark.parametrize(
+    ("path", "sent"), [("/a%2Fb?x=1%2C2", "/a%2Fb?x=1%2C2"), ("/钱?包", "/%E9%92%B1?%E5%8C%85"), ("", "/")]
+)
+async def test_url_goes_out_as_it_is_written(path: str, sent: str) -> None:
+    """%2F is not / to every receiver; only what is not ASCII is quoted."""
+    asked: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await request(reader))
+        writer.write(OK)
+
+    async with scripted(script) as port:
+        assert (await post(f"http://127.0.0.1:{port}{path}")).accepted
+    assert asked[0].startswith(f"POST {sent} HTTP/1.1".encode())
+
+
+@pytest.mark.parametrize(
     ("parts", "status"),
     [
         ((OK,), 200),
@@ -382,6 +398,7 @@ async def test_plain_server_behind_https_is_a_tls_error() -> None:
         ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\nDate: Wed, 21 Oct 2015 07:29:00 GMT", 0.0),
         ("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT", None),
         ("Retry-After: soon", None),
+        ("Retry-After: Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("Retry-After: -5", None),
         ("Retry-After: 1.5", None),
         ("X: y", None),

@@ -11,7 +11,7 @@ with candidate as materialized (
     {columns}
   from {table} as r
   where r.id = any(%(ids)s::bigint[])
-    and r.wallet_code <> ''
+    and r.wallet_code::text <> ''
     and ({plausible}) is true
 ),
 claimed as (

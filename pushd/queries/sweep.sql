@@ -1,6 +1,6 @@
--- A page of a window, of what is fresh or of what has just ceased to be: rows that one of these endpoints is owed and nobody has taken for it,
--- oldest first, after a position. Rows are only named here; the claim loads them. Overdue are those
--- that the daemon preferred for them has left lying.
+-- A page of a window, of what is fresh or of what has just ceased to be: rows that one of these
+-- endpoints is owed and nobody has taken for it, oldest first, after a position. Rows are only named
+-- here; the claim loads them. Overdue are those that the daemon preferred for them has left lying.
 select
   r.create_time::text as position,
   r.id::bigint as id,
@@ -8,7 +8,7 @@ select
 from {table} as r
 where {window}
   and {plausible}
-  and r.wallet_code <> ''
+  and r.wallet_code::text <> ''
   and (r.create_time, r.id) > (%(after_time)s, %(after_id)s)
   and exists (
     select
