@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 from collections.abc import AsyncIterator
@@ -27,6 +28,9 @@ from pushd.webhook import Webhook
 
 # Of state, that rows have to survive; thousands of them take minutes.
 CHANGES = int(os.environ.get("PUSHD_TEST_CHANGES", "300"))
+
+# As it is, but for a wake-up that one writer brings about on a slow machine, too.
+EASILY_WOKEN = dataclasses.replace(RATES, wake_at=100.0, sleep_below=50.0)
 
 # Falls asleep and wakes up as often as it can.
 RESTLESS = Rates(wake_at=200, sleep_below=2000, calm=0.003, window=0.02)
@@ -174,7 +178,7 @@ async def test_it_wakes_up_when_notifications_come_too_fast_and_sleeps_when_litt
     database: Database, receiver: Receiver, tmp_path: Path
 ) -> None:
     """Awake, writers do not notify at all; rows arrive all the same, and those of long transactions too."""
-    async with without_sweeps(load(database, receiver, tmp_path), RATES) as parts:
+    async with without_sweeps(load(database, receiver, tmp_path), EASILY_WOKEN) as parts:
         await becomes(parts.doorbell, State.ASLEEP)
         rows = []
         with connect(database.dsn) as quick, connect(database.dsn) as slow:
@@ -217,9 +221,11 @@ async def test_writers_pay_nothing_while_no_daemon_runs(database: Database) -> N
 async def test_keeper_is_followed_and_succeeded(database: Database, receiver: Receiver, tmp_path: Path) -> None:
     """The others sleep and wake with it; when it goes, one of them keeps the bell."""
     async with contextlib.AsyncExitStack() as stack:
-        first = await stack.enter_async_context(without_sweeps(load(database, receiver, tmp_path, "first"), RATES))
+        first = await stack.enter_async_context(
+            without_sweeps(load(database, receiver, tmp_path, "first"), EASILY_WOKEN)
+        )
         await becomes(first.doorbell, State.ASLEEP)
-        async with without_sweeps(load(database, receiver, tmp_path, "second"), RATES) as second:
+        async with without_sweeps(load(database, receiver, tmp_path, "second"), EASILY_WOKEN) as second:
             await becomes(second.doorbell, State.ASLEEP)
             with connect(database.dsn) as writer:
                 rows: list[int] = []
@@ -241,12 +247,12 @@ async def test_one_who_comes_while_the_keeper_is_awake_is_told(
     database: Database, receiver: Receiver, tmp_path: Path
 ) -> None:
     """It looks at the tail as well, and need not wait for the next change of state."""
-    async with without_sweeps(load(database, receiver, tmp_path, "first"), RATES) as first:
+    async with without_sweeps(load(database, receiver, tmp_path, "first"), EASILY_WOKEN) as first:
         await becomes(first.doorbell, State.ASLEEP)
         with connect(database.dsn) as writer:
             while first.doorbell.state is not State.AWAKE:
                 await asyncio.to_thread(insert, writer)
-            async with without_sweeps(load(database, receiver, tmp_path, "second"), RATES) as second:
+            async with without_sweeps(load(database, receiver, tmp_path, "second"), EASILY_WOKEN) as second:
                 async with asyncio.timeout(10):
                     while second.doorbell.state is not State.AWAKE:
                         await asyncio.to_thread(insert, writer)
