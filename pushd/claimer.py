@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+import psycopg
+
 from pushd.doorbell import Doorbell
 from pushd.inbox import Inbox
 from pushd.lease import LEASE, Lease
@@ -22,12 +24,12 @@ from pushd.pipeline import Pipeline, Track
 from pushd.postgres import Connection, probe
 from pushd.rendezvous import preferred
 from pushd.settler import Settler
-from pushd.source import LOOK, Position, Source
+from pushd.source import LOOK, Claimed, Position, Source
 from pushd.tail import Tail
 
 log = logging.getLogger(__name__)
 
-PAGE = 200  # rows in one claim, at the most
+_PAGE = 200  # rows in one claim, at the most
 _LOOK_EVERY = 0.005  # seconds between two looks for new rows, while nobody rings
 _PROBE_EVERY = 5.0  # seconds without a claim after which the session is asked whether it lives
 _PROBE_BOUND = 3.0
@@ -59,6 +61,7 @@ class Claimer:
         self._tracks = tuple(pipeline.tracks.values())
         self._claiming = asyncio.Lock()  # between the look at the room and what is put there
         self._doubt: _Doubt | None = None
+        self.page = _PAGE  # rows in one claim; fewer after one that took too long
         self.members = frozenset({ledger.daemon_id})  # who claims rows; kept up to date by the sweeper
 
     async def run(self, connection: Connection) -> NoReturn:
@@ -73,7 +76,9 @@ class Claimer:
                 ids = self._inbox.take_ids()
                 if tail:
                     ids |= await self._look(connection, tail)
-                for page in _pages([id_ for id_ in sorted(ids) if self.is_mine(id_)]):
+                mine = [id_ for id_ in sorted(ids) if self.is_mine(id_)]
+                while mine:
+                    page, mine = mine[: self.page], mine[self.page :]
                     await self.claim(connection, page, self._tracks)
                 if ids or tail:
                     used = loop.time()
@@ -104,7 +109,7 @@ class Claimer:
         if not ids:
             return
         await self._settler.calm.wait()
-        await self._lease.held()
+        await self._lease.granted()
         async with self._claiming:
             able = {}
             for track in tracks:
@@ -113,9 +118,17 @@ class Claimer:
                 else:
                     track.fall_behind(position)
             if able:
-                self._pipeline.accept(
-                    await self._source.claim(connection, ids, able, self._ledger.daemon_id, self._data_expiry)
-                )
+                self._pipeline.accept(await self._claim_page(connection, ids, able))
+
+    async def _claim_page(self, connection: Connection, ids: Sequence[int], able: dict[int, str]) -> Claimed:
+        """Claim; if the answer does not come in time, rows may be too big for this many: try half as many next time."""
+        try:
+            claimed = await self._source.claim(connection, ids, able, self._ledger.daemon_id, self._data_expiry)
+        except (TimeoutError, psycopg.errors.QueryCanceled):
+            self.page = max(1, len(ids) // 2)
+            raise
+        self.page = min(_PAGE, max(self.page, 2 * len(ids)))
+        return claimed
 
     # claims in nobody's hands ----------------------------------------------------
 
@@ -166,7 +179,3 @@ class _Doubt:
     since: float
     until: float
     looked: bool = False
-
-
-def _pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))

@@ -125,12 +125,15 @@ class Webhook(_Table):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The receivers; a plain URL is named by host and path, and by a hash of it where that would name two."""
+        """The receivers; a plain URL is named by host and path.
+
+        Of several that would be named alike the first keeps that name, so that a URL added behind it does not make
+        a new endpoint of it, and the others get a hash of the URL.
+        """
         names = [_plain_name(url) for url in self.urls]
-        taken = Counter(names)
         return tuple(
             Endpoint(
-                name=name if taken[name] == 1 else f"{name}#{hashlib.sha256(url.encode()).hexdigest()[:8]}",
+                name=name if names.index(name) == number else f"{name}#{hashlib.sha256(url.encode()).hexdigest()[:8]}",
                 url=url,
                 timeout=self.timeout,
                 max_retries=self.max_retries,
@@ -139,7 +142,7 @@ class Webhook(_Table):
                 concurrent_pushers=self.concurrent_pushers,
                 queue_size=self.queue_size,
             )
-            for name, url in zip(names, self.urls, strict=True)
+            for number, (name, url) in enumerate(zip(names, self.urls, strict=True))
         )
 
 

@@ -150,7 +150,10 @@ def _take_secret_files(document: dict[str, Any], origins: dict[_Path, str], envi
             continue
         if named is not None:
             file = Path(str(named))
-        elif credential and credential.exists() and key not in values:
+        elif credential and credential.exists() and (table, key) not in origins:  # a variable wins over both
+            if key in values:
+                mistakes.append(f"{table}.{key}: stands beside the credential {credential.name}; keep one of them")
+                continue
             file = credential
         else:
             continue

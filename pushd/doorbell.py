@@ -27,7 +27,7 @@ from pushd.inbox import Inbox
 from pushd.log import pairs
 from pushd.pace import Pace
 from pushd.postgres import Connection, attentive, probe, query
-from pushd.tail import Tail
+from pushd.tail import REACH, Tail
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ _KEEPER_KEY = 1886745449
 _PROBE_EVERY = 5.0  # seconds
 _PROBE_BOUND = 3.0
 _LOOK_BOUND = 30.0  # seconds for the last look; whoever makes it may have to connect first
+_MOST_LEAPS = 3  # ids that are no sequence (snowflakes, say) cannot be tailed, and are listened for at any rate
 _LATE_IDS = 5000  # ids below the highest heard that a tail begins at, at the most
 
 
@@ -77,6 +78,7 @@ class Doorbell:
         self._keeps = False
         self._rates = rates
         self._pace = Pace(rates.window)
+        self._leaps = 0  # notifications in a row that were further from those before than a tail reaches
         self._begin: int | None = None  # where a tail would begin; known when notifications come too fast
         self._stirred = asyncio.Event()  # set when the keeper has a reason to look up
         self._asked = False  # somebody wants to know from the keeper whether it is awake
@@ -92,9 +94,12 @@ class Doorbell:
 
     def heard(self, ids: frozenset[int] | None, now: float) -> None:
         """Note a notification of rows (None: of many), for the pace and for where a tail would begin."""
-        self._pace.add(1, now, max(ids) if ids else None)
+        highest = max(ids) if ids else None
+        if highest is not None and self._pace.highest is not None:
+            self._leaps = self._leaps + 1 if abs(highest - self._pace.highest) > REACH else 0
+        self._pace.add(1, now, highest)
         rate = self._pace.rate(now)
-        if rate >= self._rates.wake_at and self._pace.highest is not None:
+        if rate >= self._rates.wake_at and self._pace.highest is not None and self._leaps < _MOST_LEAPS:
             # Whoever will not notify may have drawn his ids a while ago: a second's worth is looked at again.
             self._begin = self._pace.highest - min(int(rate), _LATE_IDS)
             self._stirred.set()

@@ -80,11 +80,11 @@ class Heartbeat:
                 await self._leaving.wait()
 
     async def _find_out_what_is_lost(self, connection: Connection) -> None:
-        held = set(self._settler.held)
+        held = self._settler.undecided()
         lost = await self._ledger.lost(connection, held) if held else set()
         if lost:
             dropped = self._pipeline.forget(lost)
-            log.warning("silent for too long, others have taken over %s", pairs(claims=len(lost), dropped=dropped))
+            log.warning("lease ran out, claims are not ours any more %s", pairs(claims=len(lost), dropped=dropped))
 
     async def _take_over(self, connection: Connection) -> None:
         given_up = await self._ledger.take_over(connection)

@@ -11,8 +11,8 @@ class Inbox:
     def __init__(self) -> None:
         self._ids: set[int] = set()
         self._sweep = False
-        self._heard = asyncio.Event()  # set when there are ids
-        self._look = asyncio.Event()  # set when there is a sweep to make, or room for one
+        self._ids_there = asyncio.Event()  # set when there are ids
+        self._sweep_there = asyncio.Event()  # set when there is a sweep to make, or room for one
 
     def __repr__(self) -> str:
         return f"<Inbox ids={len(self._ids)} sweep={self._sweep}>"
@@ -23,38 +23,38 @@ class Inbox:
         if len(self._ids) > _MOST_IDS:
             self._ids.clear()
             self.want_sweep()
-        self._heard.set()
+        self._ids_there.set()
 
     def look(self) -> None:
         """Have the claimer look for rows by itself from now on."""
-        self._heard.set()
+        self._ids_there.set()
 
     def want_sweep(self) -> None:
         """Have the whole window swept."""
         self._sweep = True
-        self._look.set()
+        self._sweep_there.set()
 
     def wake(self) -> None:
         """Have the sweeper look around: something that had to be left may be possible now."""
-        self._look.set()
+        self._sweep_there.set()
 
     async def wait_for_ids(self, until: float) -> None:
         """Wait for rows to claim, until that moment of the event loop's clock at the latest."""
-        await _wait(self._heard, until)
+        await _wait(self._ids_there, until)
 
     async def wait_for_sweep(self, until: float) -> None:
         """Wait for a reason to sweep, until that moment of the event loop's clock at the latest."""
-        await _wait(self._look, until)
+        await _wait(self._sweep_there, until)
 
     def take_ids(self) -> set[int]:
         """Hand over the ids; what comes in from now on is for the next time."""
-        self._heard.clear()
+        self._ids_there.clear()
         ids, self._ids = self._ids, set()
         return ids
 
     def take_sweep(self) -> bool:
         """Whether the whole window is to be swept; who asks from now on asks for the next time."""
-        self._look.clear()
+        self._sweep_there.clear()
         sweep, self._sweep = self._sweep, False
         return sweep
 

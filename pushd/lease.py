@@ -11,10 +11,11 @@ _MARGIN = 1.0  # seconds by which we give up before the others may begin
 
 
 class Lease:
-    """Ours until a moment of the event loop's clock; unlimited while there is no database to take anything over."""
+    """Ours until a moment of the event loop's clock; without end while there is no database to take anything over."""
 
     def __init__(self) -> None:
         self._until = math.inf
+        self._granted = False
         self._renewed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -26,16 +27,25 @@ class Lease:
     def renew(self, asked: float) -> None:
         """Note a heartbeat that the database has answered; `asked` is the moment before the question."""
         self._until = asked + LEASE - _MARGIN
+        self._granted = True
         self._renewed.set()
 
     def suspend(self) -> None:
         """Go on without one: PostgreSQL cannot be reached, and what is in memory is to be pushed all the same."""
         self._until = math.inf
+        self._granted = False
         self._renewed.set()
 
     async def held(self) -> None:
         """Wait until it holds."""
         loop = asyncio.get_running_loop()
         while not self.holds(loop.time()):
+            self._renewed.clear()
+            await self._renewed.wait()
+
+    async def granted(self) -> None:
+        """Wait until it is one that the database knows of, as who claims needs: otherwise nobody would take over."""
+        loop = asyncio.get_running_loop()
+        while not (self._granted and self.holds(loop.time())):
             self._renewed.clear()
             await self._renewed.wait()

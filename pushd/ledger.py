@@ -88,7 +88,7 @@ async def prune(connection: Connection, retention: float, size: int, after: str)
 async def require_grants(connection: Connection) -> None:
     """SchemaError when this role may not do on pushd's tables what it will have to do."""
     if missing := [what for (what,) in await query(connection, "missing_grants", {})]:
-        raise SchemaError(f"may not {', '.join(missing)}: apply sql/0002_ledger.up.sql again, as its owner")
+        raise SchemaError(f"may not {', '.join(missing)}: apply sql/*.up.sql again, as the role that did")
 
 
 async def register(connection: Connection, names: Sequence[str]) -> dict[str, int]:

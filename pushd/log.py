@@ -8,6 +8,7 @@ line a delivery. DEBUG: what was skipped, and each attempt.
 """
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -131,9 +132,11 @@ class Handler(logging.StreamHandler[TextIO]):
     def flush(self) -> None:
         """Write what there is."""
         lines, self._lines = self._lines, []
-        if lines:
-            self.stream.write("".join(lines))
-        super().flush()
+        # A full disk must not end the daemon.
+        with contextlib.suppress(OSError):
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
 
 
 def setup(level: str, form: Literal["text", "json"]) -> None:

@@ -1,8 +1,8 @@
 """How a row goes: claimed, queued, attempted, settled.
 
-    inbox ── finder ── claim + load ── accept ── lane ── push ── attempt ── outcome ── settler
-               │                         └─ expired: settled by the claim itself
-               └─ sweep: what was missed, or had no room
+    inbox ── claimer ── claim + load ── accept ── lane ── push ── attempt ── outcome ── settler
+                │                          └─ expired: settled by the claim itself
+                └─ sweeper: what was missed, or had no room
 
 Nobody here waits for anybody else: each pusher has a task, and outcomes wait in
 the `Settler`, which has one too.

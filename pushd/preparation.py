@@ -39,7 +39,7 @@ async def examine(connection: Connection, config: Config) -> tuple[Source, table
         source = await table.inspect(connection, config.source)
         return source, await table.condition(connection, source, config.source.table)
     except psycopg.ProgrammingError as error:  # no such table, no such right, and their like
-        raise SchemaError(f"{brief(error)}: apply sql/ with psql, or run pushctl migrate, as its owner") from error
+        raise SchemaError(f"{brief(error)}: apply sql/ with psql, or run pushctl migrate") from error
 
 
 async def prepare(connection: Connection, config: Config) -> Prepared:

@@ -2,13 +2,19 @@
 
 import asyncio
 import itertools
+import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
+
+import psycopg
 
 from pushd.event import Delivery, Key, Settlement
 from pushd.ledger import Ledger
-from pushd.postgres import Connection
+from pushd.log import pairs
+from pushd.postgres import Connection, brief
+
+log = logging.getLogger(__name__)
 
 HIGH_MARK = 20_000  # outcomes in memory; from there on nothing is claimed until half of them are written
 _AT_ONCE = 1000  # outcomes in one statement
@@ -33,6 +39,10 @@ class Settler:
         """Remember a claim as ours until its outcome is written."""
         self.held.add(delivery.key)
 
+    def undecided(self) -> set[Key]:
+        """The claims that have no outcome yet; of the others the ledger itself tells whether they are still ours."""
+        return self.held - {settlement.delivery.key for settlement in self._outcomes}
+
     def forget(self, keys: Iterable[Key]) -> None:
         """These claims are not ours any more."""
         self.held.difference_update(keys)
@@ -56,9 +66,22 @@ class Settler:
         self._added.clear()  # before the look: what comes after it sets it again
         while self._outcomes:
             some = list(itertools.islice(self._outcomes, _AT_ONCE))
-            await self._ledger.settle(connection, some)
+            await self._settle(connection, some)
             for settlement in some:
                 self._outcomes.popleft()
                 self.held.discard(settlement.delivery.key)
             if len(self._outcomes) <= HIGH_MARK // 2:
                 self.calm.set()
+
+    async def _settle(self, connection: Connection, some: Sequence[Settlement]) -> None:
+        """Write these; one that the ledger refuses costs no other."""
+        try:
+            await self._ledger.settle(connection, some)
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.CardinalityViolation) as error:
+            if len(some) == 1:
+                fields = pairs(id=some[0].delivery.row.id, outcome=some[0].outcome, error=brief(error))
+                log.error("outcome cannot be recorded, the row may be pushed again %s", fields)  # noqa: TRY400 (a line)
+                return
+            middle = len(some) // 2
+            await self._settle(connection, some[:middle])
+            await self._settle(connection, some[middle:])

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pushd.claimer import PAGE, Claimer
+from pushd.claimer import Claimer
 from pushd.inbox import Inbox
 from pushd.pipeline import Pipeline, Track
 from pushd.postgres import Connection
@@ -73,9 +73,9 @@ class Sweeper:
         self._stats.sweeps += 1
         position = after
         for track in tracks:
-            track.lane.behind = track.lane.behind and track.lane.room < _page(track)
+            track.lane.behind = track.lane.behind and track.lane.room < self._page(track)
         while sweeping := [track for track in tracks if self._has_room(track, position)]:
-            size = min(map(_page, sweeping))
+            size = min(map(self._page, sweeping))
             ids = [track.id for track in sweeping]
             page = await self._source.sweep(connection, ids, self._data_expiry, position, size)
             mine = [id_ for id_ in page.ids if id_ in page.overdue or self._claimer.is_mine(id_)]
@@ -87,11 +87,10 @@ class Sweeper:
 
     def _has_room(self, track: Track, position: Position | None) -> bool:
         """Whether a sweep can go on for this track; if not, it falls behind here."""
-        if track.lane.room < _page(track):
+        if track.lane.room < self._page(track):
             track.fall_behind(position)
         return not track.lane.behind
 
-
-def _page(track: Track) -> int:
-    """How many rows a track takes at a time: never more than fit in when it is half empty."""
-    return min(PAGE, (track.lane.size + 1) // 2)
+    def _page(self, track: Track) -> int:
+        """How many rows a track takes at a time: never more than fit in when it is half empty."""
+        return min(self._claimer.page, (track.lane.size + 1) // 2)

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from pushd import config
-from pushd.errors import SchemaError
+from pushd.errors import PushdError, SchemaError
 from pushd.postgres import Connection, brief, query
 from pushd.source import Source
 
@@ -73,7 +73,7 @@ async def inspect(connection: Connection, source: config.Source) -> Source:
     if unreadable:
         raise SchemaError(
             f"may not read {source.table} ({', '.join(unreadable)}): "
-            f"as its owner, run  select pushd.watch('{source.table}');"
+            f"as the role that applied sql/, run  select pushd.watch('{source.table}');"
         )
     if not timezone_is_known:
         raise SchemaError(f"source.timezone {source.timezone} is not known to PostgreSQL: see pg_timezone_names")
@@ -94,9 +94,14 @@ class Condition:
 
 
 async def condition(connection: Connection, source: Source, table: str) -> Condition:
-    """Look at the trigger, the indexes and row security; each fault as a line with what the owner has to do."""
-    parameters = {"oid": source.oid, "channel": source.channel}
-    ((trigger, unindexed, size, hidden),) = await query(connection, "condition", parameters)
+    """Look at the trigger, the indexes and row security; each fault as a line with what the owner has to do.
+
+    PushdError when the name leads to another table by now, or to none.
+    """
+    parameters = {"oid": source.oid, "channel": source.channel, "table": table}
+    ((trigger, unindexed, size, hidden, replaced),) = await query(connection, "condition", parameters)
+    if replaced:
+        raise PushdError(f"another table is called {table} now than at the start: starting again finds it")
     fixes = {
         "missing": f"select pushd.watch('{table}');",
         "outdated": f"select pushd.watch('{table}');",
@@ -107,7 +112,7 @@ async def condition(connection: Connection, source: Source, table: str) -> Condi
     if trigger in fixes:
         trigger_fault = (
             f"the trigger on {table} is {trigger}, rows are found by sweeping only: "
-            f"as the table's owner, run  {fixes[trigger]}"
+            f"as the role that applied sql/, run  {fixes[trigger]}"
         )
     if unindexed:
         index_fault = (

@@ -22,25 +22,36 @@ $$;
 drop table if exists pushd.migration;
 drop schema if exists pushd;
 
--- The roles stay while another database of this cluster still grants them something.
+-- pushd.watch has let the daemon into the schemas of the application.
+do $$
+declare
+  schema regnamespace;
+begin
+  for schema in
+    select distinct n.oid
+    from pg_namespace as n
+    cross join aclexplode(n.nspacl) as entry
+    where entry.grantee = to_regrole('pushd_daemon')
+  loop
+    execute format('revoke all on schema %s from pushd_daemon', schema);
+  end loop;
+end
+$$;
+
+-- A role stays while another database of this cluster grants it something, or
+-- when somebody else made it.
 do $$
 begin
-  if exists (select from pg_roles where rolname = 'pushd_daemon') then
-    drop owned by pushd_daemon;
-    drop role pushd_daemon;
-  end if;
-exception when dependent_objects_still_exist then
-  raise warning 'pushd: role pushd_daemon is kept, another database still uses it';
+  drop role if exists pushd_daemon;
+exception when dependent_objects_still_exist or insufficient_privilege then
+  raise warning 'pushd: role pushd_daemon is kept: %', sqlerrm;
 end
 $$;
 
 do $$
 begin
-  if exists (select from pg_roles where rolname = 'pushd_reader') then
-    drop owned by pushd_reader;
-    drop role pushd_reader;
-  end if;
-exception when dependent_objects_still_exist then
-  raise warning 'pushd: role pushd_reader is kept, another database still uses it';
+  drop role if exists pushd_reader;
+exception when dependent_objects_still_exist or insufficient_privilege then
+  raise warning 'pushd: role pushd_reader is kept: %', sqlerrm;
 end
 $$;

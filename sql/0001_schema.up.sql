@@ -41,25 +41,27 @@ comment on column pushd.migration.name is 'the rest of the file name';
 comment on column pushd.migration.applied_at is 'when the file was first applied';
 
 -- Roles belong to the whole cluster: another database may have made them already.
+-- Then they are left as they are: only whoever made them may alter them.
+--
+-- synchronous_commit = off is safe: a crash of the server can lose the last
+-- claims and outcomes, and then those deliveries are made again; none is lost.
+-- It saves a WAL flush a batch.
 do $$
 begin
   if not exists (select from pg_roles where rolname = 'pushd_daemon') then
     create role pushd_daemon login;
+    alter role pushd_daemon set synchronous_commit = off;
+    comment on role pushd_daemon is
+      'the daemon of pushd: reads the watched columns, writes its own tables, nothing else';
   end if;
+
   if not exists (select from pg_roles where rolname = 'pushd_reader') then
     create role pushd_reader nologin;
+    comment on role pushd_reader is
+      'reads the views of pushd; grant it to people and to monitoring';
   end if;
 end
 $$;
-
-comment on role pushd_daemon is
-  'the daemon of pushd: reads the watched columns, writes its own tables, nothing else';
-comment on role pushd_reader is
-  'reads the views of pushd; grant it to people and to monitoring';
-
--- Safe: a crash of the server can lose the last claims and outcomes, and then
--- those deliveries are made again; none is lost. It saves a WAL flush a batch.
-alter role pushd_daemon set synchronous_commit = off;
 
 grant usage on schema pushd to pushd_daemon, pushd_reader;
 grant select on pushd.migration to pushd_daemon, pushd_reader;

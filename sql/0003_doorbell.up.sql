@@ -57,7 +57,7 @@ begin
   from (
     select id
     from inserted
-    where wallet_code::text <> ''
+    where wallet_code::pg_catalog.text operator(pg_catalog.<>) ''
     limit 101
   ) as candidate;
 
@@ -190,12 +190,23 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '500ms'
 set client_min_messages = warning
 as $$
+declare
+  granted text;
 begin
   execute format('drop trigger if exists pushd_ring on %s', source);
-  execute format(
-    'revoke select (%s) on %s from pushd_daemon',
-    array_to_string(pushd.source_columns(), ', '), source
-  );
+
+  -- Whatever the columns are called by now, the rights on them go.
+  select string_agg(quote_ident(attname), ', ' order by attnum)
+  into granted
+  from pg_attribute
+  where attrelid = source
+    and attnum > 0
+    and not attisdropped
+    and attacl is not null;
+
+  if granted is not null then
+    execute format('revoke select (%s) on %s from pushd_daemon', granted, source);
+  end if;
 end
 $$;
 

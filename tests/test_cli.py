@@ -102,7 +102,7 @@ def test_check_connect_without_a_server_exits_1(config: Path) -> None:
         ("revoke usage on schema pushd from pushd_daemon", "permission denied for schema pushd"),
         (
             "revoke insert on pushd.delivery from pushd_daemon",
-            "may not insert on pushd.delivery: apply sql/0002_ledger.up.sql again",
+            "may not insert on pushd.delivery: apply sql/*.up.sql again",
         ),
     ],
 )

@@ -58,6 +58,7 @@ async def without_sweeps(config: Config, rates: Rates) -> AsyncIterator[Parts]:
                 group.create_task(session("bell", blocking=True).run(parts.doorbell.keep)),
                 group.create_task(session("claim").run(parts.claimer.run)),
                 group.create_task(session("settle").run(parts.settler.settle)),
+                group.create_task(session("heartbeat").run(parts.heartbeat.beat)),
                 *(group.create_task(parts.pipeline.push(track)) for track in tracks for _ in range(8)),
             ]
             await parts.listener.active.wait()
@@ -208,6 +209,20 @@ async def test_word_of_a_stranger_changes_nothing(word: str) -> None:
     doorbell = Doorbell(1, Inbox(), RATES)
     doorbell.told(word)
     assert (doorbell.state, doorbell.tail) == (State.DEAF, None)
+
+
+async def test_ids_that_are_no_sequence_are_listened_for(
+    database: Database, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A tail could not follow them; so it does not wake up, however many they are."""
+    async with without_sweeps(load(database, receiver, tmp_path), EASILY_WOKEN) as parts:
+        await becomes(parts.doorbell, State.ASLEEP)
+        rows = [10**12 + number * 20_000 for number in range(400)]
+        async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as writer:
+            for row in rows:
+                await writer.execute("insert into ocr_wallet_info (id, wallet_code) values (%s, 'A')", [row])
+        await receiver.until_accepted(rows, within=1)
+        assert parts.doorbell.state is State.ASLEEP
 
 
 async def test_writers_pay_nothing_while_no_daemon_runs(database: Database) -> None:

@@ -38,3 +38,18 @@ async def test_who_waits_goes_on_when_it_is_renewed() -> None:
     lease.renew(now)
     async with asyncio.timeout(5):
         await waiting
+
+
+async def test_who_claims_waits_for_a_lease_that_the_database_knows_of() -> None:
+    """Without one, nobody would take over what is claimed if we died."""
+    lease = Lease()
+    now = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(lease.granted())
+    await asyncio.sleep(0)
+    lease.suspend()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await asyncio.shield(waiting)
+    lease.renew(now)
+    async with asyncio.timeout(5):
+        await waiting

@@ -1,6 +1,7 @@
 """Lines that people, journald and machines can rely on."""
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -132,3 +133,13 @@ def test_without_an_event_loop_each_line_goes_out_at_once() -> None:
     handler = Handler(stream := Stream())
     handler.emit(record(logging.INFO, "one"))
     assert stream.writes == ["one\n"]
+
+
+def test_full_disk_does_not_end_the_daemon() -> None:
+    """What cannot be written is lost, and that is all."""
+    full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
+    handler = Handler(full)
+    for _ in range(2):
+        handler.handle(record(logging.WARNING, "hello"))
+    with contextlib.suppress(OSError):
+        full.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Database, connect, migrate
+from conftest import Database, connect, migrate, new_database
 from psycopg import sql
 
 from pushd import migrations
@@ -98,6 +98,30 @@ def test_up_down_up_leaves_the_same_catalog(empty_database: Database) -> None:
     take_back(empty_database)
     migrate(empty_database)
     assert catalog(empty_database) == before
+
+
+def test_ordinary_role_can_apply_and_take_back(server: str, empty_database: Database) -> None:
+    """One that may create roles and owns the database, and is not a superuser; the roles may be there already."""
+    migrate(empty_database)  # so that they are, made by another
+    owner = f"owner_{empty_database.name}"
+    with new_database(server) as database:
+        database.execute(f"create role {owner} login createrole password 'pushd-test'")
+        try:
+            database.execute(
+                f"alter database {database.name} owner to {owner}; grant create on schema public to {owner}"
+            )
+            with connect(database.as_user(owner)) as connection:
+                for migration in migrations.available():
+                    with connection.transaction():
+                        connection.execute(migration.up)
+                for migration in reversed(migrations.available()):
+                    with connection.transaction():
+                        connection.execute(migration.down)
+            assert database.execute("select count(*) from pg_namespace where nspname = 'pushd'") == [(0,)]
+            assert database.execute("select count(*) from ocr_wallet_info") == [(0,)]
+        finally:
+            database.execute(f"drop owned by {owner} cascade; alter database {database.name} owner to current_user")
+            database.execute(f"drop role {owner}")
 
 
 def test_down_keeps_the_applications_table_and_rows(database: Database) -> None:
@@ -211,6 +235,25 @@ def test_watch_and_unwatch_are_idempotent(database: Database) -> None:
         ]
     database.execute("select pushd.watch('ocr_wallet_info')")
     assert catalog(database) == watched
+
+
+def test_unwatch_takes_the_rights_on_columns_of_any_name(database: Database) -> None:
+    """Also of those that were renamed since."""
+    database.execute("alter table ocr_wallet_info rename column serial_no to number")
+    database.execute("select pushd.unwatch('ocr_wallet_info')")
+    assert database.execute("select has_any_column_privilege('pushd_daemon', 'ocr_wallet_info', 'select')") == [
+        (False,)
+    ]
+
+
+def test_renamed_table_gets_a_trigger_of_its_new_name(database: Database) -> None:
+    """Watching it again is enough."""
+    database.execute("alter table ocr_wallet_info rename to wallets")
+    database.execute("select pushd.watch('wallets')")
+    database.execute("alter table wallets rename to ocr_wallet_info")
+    database.execute("select pushd.watch('ocr_wallet_info')")
+    arguments = "select encode(tgargs, 'escape') from pg_trigger where tgname = 'pushd_ring'"
+    assert database.execute(arguments) == [(r"pushd_ocr_wallet_info\000",)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from conftest import Database
 
 from pushd import config
-from pushd.errors import SchemaError
+from pushd.errors import PushdError, SchemaError
 from pushd.postgres import Connection, connect
 from pushd.table import Condition, condition, inspect
 
@@ -36,7 +36,7 @@ async def condition_of(connection: Connection, name: str = "public.ocr_wallet_in
         (
             "revoke select (wallet_code, wx_id) on ocr_wallet_info from pushd_daemon",
             {},
-            r"may not read public.ocr_wallet_info \(wallet_code, wx_id\): as its owner, run  select pushd.watch",
+            r"may not read public.ocr_wallet_info \(wallet_code, wx_id\): as the role that applied sql/, run  select pushd.watch",
         ),
         (
             "alter table ocr_wallet_info alter create_time drop default, alter create_time type date",
@@ -146,3 +146,15 @@ async def test_row_security_without_a_policy_for_us_is_a_fault_with_its_fix(
     assert "row level security is on for public.ocr_wallet_info" in fault
     database.execute(fault.split("run  ")[1])
     assert (await condition_of(connection)).rows is None
+
+
+async def test_table_that_took_the_place_of_the_watched_one_is_noticed(
+    database: Database, connection: Connection
+) -> None:
+    """As after a rename and a new table: nothing would be heard of the new one."""
+    source = await inspect(connection, config.Source())
+    database.execute("alter table ocr_wallet_info rename to former")
+    for create in ("select", "create table ocr_wallet_info (like former)"):
+        database.execute(create)
+        with pytest.raises(PushdError, match=r"another table is called public\.ocr_wallet_info now"):
+            await condition(connection, source, "public.ocr_wallet_info")

@@ -59,4 +59,5 @@ select
           where pg_has_role(role, 'usage')
         )
       )
-  ) as hidden
+  ) as hidden,
+  to_regclass(%(table)s) is distinct from %(oid)s::bigint::oid as replaced

@@ -12,4 +12,10 @@ select
   set_config('max_parallel_workers_per_gather', '0', false),
   set_config('tcp_keepalives_idle', '10', false),
   set_config('tcp_keepalives_interval', '5', false),
-  set_config('tcp_keepalives_count', '3', false)
+  set_config('tcp_keepalives_count', '3', false),
+  -- Set for a role or a database, these would end what waits on purpose. (Not each version has all of them.)
+  (
+    select string_agg(set_config(name, '0', false), ',')
+    from pg_settings
+    where name in ('lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+  )
