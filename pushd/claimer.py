@@ -59,13 +59,14 @@ class Claimer:
         self._tracks = tuple(pipeline.tracks.values())
         self._claiming = asyncio.Lock()  # between the look at the room and what is put there
         self._doubt: _Doubt | None = None
+        self.moved = -math.inf  # when the database last answered, or there was nothing for us to ask
         self.members = frozenset({ledger.daemon_id})  # who claims rows; kept up to date by the sweeper
 
     async def run(self, connection: Connection) -> NoReturn:
         """Claim what is heard of, until the connection breaks."""
         loop = asyncio.get_running_loop()
         self._inbox.want_sweep()  # ids that were out of the inbox when a connection broke are in nobody's hands
-        used = loop.time()
+        self.moved = loop.time()
         with self.doubted():
             while True:
                 tail = self._doorbell.tail
@@ -75,11 +76,12 @@ class Claimer:
                     ids |= await self._look(connection, tail)
                 for page in _pages([id_ for id_ in sorted(ids) if self.is_mine(id_)]):
                     await self.claim(connection, page, self._tracks)
+                    self.moved = loop.time()
                 if ids or tail:
-                    used = loop.time()
-                elif loop.time() - used >= _PROBE_EVERY:
+                    self.moved = loop.time()
+                elif loop.time() - self.moved >= _PROBE_EVERY:
                     await probe(connection, _PROBE_BOUND)
-                    used = loop.time()
+                    self.moved = loop.time()
 
     async def _look(self, connection: Connection, tail: Tail) -> set[int]:
         """Rows that nobody told us of: above the highest id, and in the gaps."""

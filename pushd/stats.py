@@ -19,6 +19,8 @@ class EndpointStats:
     failed_attempts: int = 0
     response_seconds: float = 0.0
     last_error: str | None = None
+    failures: int = 0  # attempts that failed since one was accepted
+    failing_since: float | None = None  # when the first of them ended, on the monotonic clock
 
     def state(self) -> dict[str, Any]:
         success = self.outcomes[Outcome.DELIVERED]
@@ -43,6 +45,7 @@ class Stats:
     endpoints: dict[str, EndpointStats]
     started_at: float = field(default_factory=time.time)
     last_push: int | None = None
+    pushed: float | None = None  # the same moment on the monotonic clock
     notifications: int = 0
     bad_notifications: int = 0
     sweeps: int = 0
@@ -59,20 +62,27 @@ class Stats:
     def released(self, delivery: Delivery) -> None:
         self.endpoints[delivery.endpoint].released += 1
 
-    def attempted(self, delivery: Delivery, attempt: Attempt) -> None:
+    def attempted(self, delivery: Delivery, attempt: Attempt, now: float) -> None:
+        """Count an attempt that has just ended."""
         of = self.endpoints[delivery.endpoint]
         of.attempts += 1
-        if not attempt.accepted:
-            of.failed_attempts += 1
-            of.last_error = str(attempt)
+        if attempt.accepted:
+            of.failures, of.failing_since = 0, None
+            return
+        of.failed_attempts += 1
+        of.failures += 1
+        of.last_error = str(attempt)
+        if of.failing_since is None:
+            of.failing_since = now
 
-    def settled(self, settlement: Settlement, age: float) -> None:
-        """Count an outcome; `age` is that of the row in seconds, now."""
+    def settled(self, settlement: Settlement) -> None:
+        """Count an outcome."""
         of = self.endpoints[settlement.delivery.endpoint]
         of.outcomes[settlement.outcome] += 1
         if settlement.outcome is Outcome.DELIVERED and settlement.last:
             of.response_seconds += settlement.last.seconds
-            self.last_push = time_at(settlement.delivery.row, age)
+            self.pushed = settlement.at
+            self.last_push = time_at(settlement.delivery.row, settlement.delivery.age(settlement.at))
 
     def seed(self) -> dict[str, int | None]:
         """The five figures of the specification, in its order; the delay is null-free, 0 before the first push."""

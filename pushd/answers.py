@@ -1,0 +1,37 @@
+"""What the HTTP server answers to machines: statistics, and health in words."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from pushd.server import STATS_PATH
+from pushd.vitals import Vitals
+
+
+def routes(vitals: Vitals) -> list[web.RouteDef]:
+    """Where to ask for what."""
+
+    async def stats(_: web.Request) -> web.Response:
+        return _json({"success": True, "data": vitals.snapshot()})
+
+    async def healthz(_: web.Request) -> web.Response:
+        """200 while all moves, or has nothing to do; 503 for what a restart would cure."""
+        hanging = vitals.hanging()
+        return _json({"healthy": not hanging, "reasons": list(map(str, hanging))}, good=not hanging)
+
+    async def readyz(_: web.Request) -> web.Response:
+        """200 while rows are pushed as they come; 503 while they are not, with the reasons."""
+        verdict = vitals.verdict()
+        body = {
+            "ready": verdict.ready,
+            "reasons": list(map(str, verdict.reasons)),
+            "warnings": list(map(str, verdict.warnings)),
+        }
+        return _json(body, good=verdict.ready)
+
+    return [web.get(STATS_PATH, stats), web.get("/healthz", healthz), web.get("/readyz", readyz)]
+
+
+def _json(body: dict[str, Any], *, good: bool = True) -> web.Response:
+    return web.Response(status=200 if good else 503, body=orjson.dumps(body), content_type="application/json")
