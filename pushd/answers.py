@@ -5,12 +5,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from pushd.metrics import CONTENT_TYPE, Metrics
 from pushd.server import STATS_PATH
 from pushd.vitals import Vitals
 
 
 def routes(vitals: Vitals) -> list[web.RouteDef]:
     """Where to ask for what."""
+    numbers = Metrics(vitals)
 
     async def stats(_: web.Request) -> web.Response:
         return _json({"success": True, "data": vitals.snapshot()})
@@ -30,7 +32,15 @@ def routes(vitals: Vitals) -> list[web.RouteDef]:
         }
         return _json(body, good=verdict.ready)
 
-    return [web.get(STATS_PATH, stats), web.get("/healthz", healthz), web.get("/readyz", readyz)]
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(numbers), headers={"Content-Type": CONTENT_TYPE})
+
+    return [
+        web.get(STATS_PATH, stats),
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+        web.get("/metrics", metrics),
+    ]
 
 
 def _json(body: dict[str, Any], *, good: bool = True) -> web.Response:
