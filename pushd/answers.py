@@ -1,17 +1,21 @@
-"""What the HTTP server answers to machines: statistics, and health in words."""
+"""What the HTTP server answers: statistics, health in words, metrics, and what the page shows."""
 
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from pushd import page
 from pushd.metrics import CONTENT_TYPE, Metrics
+from pushd.overview import LONGEST_SEARCH, overview
 from pushd.server import STATS_PATH
 from pushd.vitals import Vitals
 
+OVERVIEW_PATH = "/api/v1/webhook/overview"
 
-def routes(vitals: Vitals) -> list[web.RouteDef]:
-    """Where to ask for what."""
+
+def routes(vitals: Vitals, name: str) -> list[web.RouteDef]:
+    """Where to ask the daemon of this name for what."""
     numbers = Metrics(vitals)
 
     async def stats(_: web.Request) -> web.Response:
@@ -35,11 +39,16 @@ def routes(vitals: Vitals) -> list[web.RouteDef]:
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=bytes(numbers), headers={"Content-Type": CONTENT_TYPE})
 
+    async def seen(request: web.Request) -> web.Response:
+        return _json(overview(vitals, name, request.query.get("search", "")[:LONGEST_SEARCH]))
+
     return [
         web.get(STATS_PATH, stats),
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
         web.get("/metrics", metrics),
+        web.get(OVERVIEW_PATH, seen),
+        *page.routes(),
     ]
 
 

@@ -38,7 +38,7 @@ async def run(config: Config) -> None:
     """Run until asked to stop; PushdError when it cannot start, CancelledError when asked twice."""
     daemon = Daemon(config, _stop_on_signals())
     log.info("starting %s", pairs(version=__version__, name=config.daemon.name, endpoints=len(config.webhook.urls)))
-    async with serve(config.server, answers.routes(daemon.vitals)):
+    async with serve(config.server, answers.routes(daemon.vitals, config.daemon.name)):
         await daemon.run()
     log.info("stopped")
 
