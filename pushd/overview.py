@@ -72,7 +72,7 @@ def condition(of: EndpointStats, track: Track | None) -> str:
         return "failing"
     if track.lane.behind:
         return "behind"
-    return "idle" if of.responses.total == 0.0 else "well"
+    return "well" if any(of.results.values()) else "idle"
 
 
 def _endpoint(name: str, of: EndpointStats, track: Track | None, now: float) -> dict[str, Any]:

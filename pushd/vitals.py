@@ -85,6 +85,10 @@ class Vitals:
         """What only a restart would cure, now."""
         return health.moves(self.facts(), asyncio.get_running_loop().time())
 
+    def status(self) -> str:
+        """One line on how it goes, now."""
+        return health.status(self.facts(), asyncio.get_running_loop().time())
+
     def _loop(self, name: str, moved: float, due: float | None = None) -> Loop:
         session = self.sessions.get(name)
         if session is None:

@@ -77,6 +77,92 @@ def test_prometheus_can_read_the_alerts(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+# Series of an hour of a daemon that is well, in promtool's notation: begin+step x times.
+_WELL = {
+    'pushd_build_info{instance="a"}': "1+0x60",
+    'pushd_ready{instance="a"}': "1+0x60",
+    'pushd_healthy{instance="a"}': "1+0x60",
+    'pushd_listen_up{instance="a"}': "1+0x60",
+    'pushd_lease_held{instance="a"}': "1+0x60",
+    'pushd_trigger_up{instance="a"}': "1+0x60",
+    'pushd_warnings{instance="a"}': "0+0x60",
+    'pushd_config_last_reload_successful{instance="a"}': "1+0x60",
+    'pushd_doorbell_state{instance="a",state="deaf"}': "0+0x60",
+    'pushd_attempts_total{instance="a",endpoint="e",result="2xx"}': "0+600x60",
+    'pushd_attempts_total{instance="a",endpoint="e",result="5xx"}': "0+6x60",
+    'pushd_claims_total{instance="a",endpoint="e"}': "5+600x60",
+    'pushd_deliveries_total{instance="a",endpoint="e",outcome="delivered"}': "0+600x60",
+    'pushd_deliveries_total{instance="a",endpoint="e",outcome="failed"}': "2+0x60",
+    'pushd_deliveries_total{instance="a",endpoint="e",outcome="expired"}': "0+0x60",
+    'pushd_released_total{instance="a",endpoint="e"}': "1+0x60",
+    'pushd_in_flight{instance="a",endpoint="e"}': "2+0x60",
+    'pushd_delivery_age_seconds_bucket{instance="a",endpoint="e",le="0.1"}': "0+600x60",
+    'pushd_delivery_age_seconds_bucket{instance="a",endpoint="e",le="10"}': "0+600x60",
+    'pushd_delivery_age_seconds_bucket{instance="a",endpoint="e",le="+Inf"}': "0+600x60",
+    'pushd_behind{instance="a",endpoint="e"}': "0+0x60",
+    'pushd_pushers{instance="a",endpoint="e"}': "3+0x60",
+    'pushd_pushers_busy{instance="a",endpoint="e"}': "1+0x60",
+    'pushd_queue_oldest_age_seconds{instance="a",endpoint="e"}': "1+0x60",
+    'pushd_ledger_lag_seconds{instance="a"}': "0.02+0x60",
+    'pushd_reconnects_total{instance="a"}': "3+0x60",
+    'pushd_found_by_sweep_total{instance="a"}': "0+6x60",
+}
+
+# What has to be otherwise for an alert to fire: begin of the series' name, and its values.
+_ILL = {
+    "PushdAbsent": {"pushd_build_info": "_x60"},
+    "PushdNotReady": {"pushd_ready": "0+0x60"},
+    "PushdHangs": {"pushd_healthy": "0+0x60"},
+    "PushdListenDown": {"pushd_listen_up": "0+0x60"},
+    "PushdLeaseLost": {"pushd_lease_held": "0+0x60"},
+    "PushdTriggerMissing": {"pushd_trigger_up": "0+0x60"},
+    "PushdDoorbellDeaf": {"pushd_doorbell_state": "1+0x60"},
+    "PushdEndpointDown": {'pushd_attempts_total{instance="a",endpoint="e",result="2xx"': "9+0x60"},
+    "PushdEndpointErrors": {'pushd_attempts_total{instance="a",endpoint="e",result="5xx"': "0+90x60"},
+    "PushdDeliveriesFailed": {'pushd_deliveries_total{instance="a",endpoint="e",outcome="failed"': "0+1x60"},
+    "PushdDeliveriesExpired": {'pushd_deliveries_total{instance="a",endpoint="e",outcome="expired"': "0+1x60"},
+    "PushdSlow": {'pushd_delivery_age_seconds_bucket{instance="a",endpoint="e",le="0.1"': "0+0x60"},
+    "PushdBehind": {"pushd_behind": "1+0x60"},
+    "PushdPushersBusy": {"pushd_pushers_busy": "3+0x60"},
+    "PushdOldestWaits": {"pushd_queue_oldest_age_seconds": "200+0x60"},
+    "PushdLedgerLag": {"pushd_ledger_lag_seconds": "40+0x60"},
+    "PushdReconnects": {"pushd_reconnects_total": "0+3x60"},
+    "PushdFoundBySweep": {"pushd_found_by_sweep_total": "0+400x60"},
+    "PushdConfigRefused": {"pushd_config_last_reload_successful": "0+0x60"},
+    "PushdSumsDiffer": {"pushd_in_flight": "3+0x60"},
+    "PushdWarnings": {"pushd_warnings": "1+0x60"},
+}
+
+
+def test_each_alert_fires_when_it_should_and_not_while_all_is_well(tmp_path: Path) -> None:
+    """By promtool, which plays an hour of samples to the rules."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not here: apt-get install prometheus")
+    firing = 'count by (alertname) (ALERTS{alertstate="firing"%s})'
+    tests = [_hour({}, firing % "", [])]
+    for alert, changes in _ILL.items():
+        expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1}]
+        tests.append(_hour(changes, firing % f',alertname="{alert}"', expected))
+    file = tmp_path / "hours.yml"
+    file.write_text(json.dumps({"rule_files": [str(_ALERTS)], "tests": tests}), "utf-8")
+    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(_ILL) == set(re.findall(r"- alert: (\w+)", _ALERTS.read_text("utf-8")))
+
+
+def _hour(changes: dict[str, str], expression: str, expected: list[dict[str, Any]]) -> dict[str, Any]:
+    series = {
+        name: next((values for begin, values in changes.items() if name.startswith(begin)), usual)
+        for name, usual in _WELL.items()
+    }
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": expression, "eval_time": "55m", "exp_samples": expected}],
+    }
+
+
 def test_each_alert_says_what_it_is_and_what_to_do() -> None:
     """A name, a severity, a summary and a description of some length."""
     alerts = re.split(r"\n {6}- alert: ", _ALERTS.read_text("utf-8"))[1:]
