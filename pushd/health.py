@@ -151,7 +151,7 @@ def moves(facts: Facts, now: float) -> list[Finding]:
 def judge(facts: Facts, now: float) -> Verdict:
     """Whether the daemon is ready at `now`."""
     match facts.phase:
-        case Phase.STARTING if facts.start.error:
+        case Phase.STARTING if facts.start.down:
             return Verdict([Finding("starting", f"waiting for PostgreSQL: {facts.start.error}")], [])
         case Phase.STARTING:
             return Verdict([Finding("starting", "starting: the database is being looked over")], [])

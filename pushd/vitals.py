@@ -58,7 +58,7 @@ class Vitals:
         """What there is to judge, now."""
         parts = self.parts
         if parts is None:
-            return Facts(self.phase, start=self._loop("start", health.NEVER), pushed=self.stats.pushed)
+            return Facts(self.phase, start=self._loop("start", self._opened("start")), pushed=self.stats.pushed)
         now = asyncio.get_running_loop().time()
         return Facts(
             phase=self.phase,

@@ -134,6 +134,7 @@ def test_trigger_and_lesser_sessions_are_warnings() -> None:
     [
         (Facts(Phase.STARTING), False, "starting: the database is being looked over"),
         (Facts(Phase.STARTING, start=Loop(failed=1, error="refused")), False, "waiting for PostgreSQL: refused"),
+        (Facts(Phase.STARTING, start=Loop(2, 1, "refused")), False, "starting: the database is being looked over"),
         (but(phase=Phase.STOPPING), False, "stopping: nothing new is claimed"),
         (Facts(Phase.DISABLED), True, "webhook.enabled is false: nothing is claimed, nothing is pushed"),
     ],

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiohttp import web
 from place import own_server, shared_server
 from strike_daemon import ONE
 from strike_database import spoken_by
 from world import Setting, World
+
+from pushd.demo.receiver import accept
 
 _RED_WITHIN = 15.0  # seconds
 _GREEN_WITHIN = 25.0  # the longest wait between two attempts to connect, a connect that hangs, and a sweep
@@ -126,6 +129,44 @@ async def test_readiness(wound: Wound, own: bool, told: str, server: str, tmp_pa
                 await _until(world, told, _RED_WITHIN)
             await _until(world, "^$", _GREEN_WITHIN)
             await world.steady()
+
+
+async def test_daemon_that_was_frozen_is_well_again(server: str, tmp_path: Path) -> None:
+    """Beyond its lease; thawed, it does not take the time that has passed for a loop that hangs."""
+    with shared_server(server) as place:
+        async with World(place, tmp_path, Setting(rate=10.0)) as world:
+            await world.steady()
+            world.daemons[ONE].send(signal.SIGSTOP)
+            await asyncio.sleep(14.0)
+            world.daemons[ONE].send(signal.SIGCONT)
+            await _until(world, "^$", _GREEN_WITHIN)
+            await world.steady()
+
+
+async def test_receiver_that_is_down_is_no_reason(server: str, tmp_path: Path) -> None:
+    """It hurts only itself: a warning that names it, which goes when it takes rows again."""
+    with shared_server(server) as place:
+        async with World(place, tmp_path, Setting(rate=10.0, receivers=2)) as world:
+            await world.steady()
+            world.receivers[0].answer = _refuse
+            await _until(world, "^$", 1.0)
+            await _until_warned(world, f"endpoint 127.0.0.1:{world.receivers[0].port}/webhook has not taken anything")
+            assert await _readiness(world) == ""
+            world.receivers[0].answer = accept
+            await _until_warned(world, "^$")
+
+
+async def _refuse(*_: object) -> web.StreamResponse:
+    return web.json_response({}, status=500)
+
+
+async def _until_warned(world: World, told: str) -> None:
+    async with asyncio.timeout(_GREEN_WITHIN):
+        while True:
+            _, body = await world.daemons[ONE].get("/readyz")
+            if re.search(told, "; ".join(orjson.loads(body)["warnings"])):
+                return
+            await asyncio.sleep(0.1)
 
 
 async def _until(world: World, told: str, within: float) -> None:
