@@ -62,13 +62,14 @@ class Claimer:
         self._claiming = asyncio.Lock()  # between the look at the room and what is put there
         self._doubt: _Doubt | None = None
         self.page = _PAGE  # rows in one claim; fewer after one that took too long
+        self.moved = -math.inf  # when the database last answered, or there was nothing for us to ask
         self.members = frozenset({ledger.daemon_id})  # who claims rows; kept up to date by the sweeper
 
     async def run(self, connection: Connection) -> NoReturn:
         """Claim what is heard of, until the connection breaks."""
         loop = asyncio.get_running_loop()
         self._inbox.want_sweep()  # ids that were out of the inbox when a connection broke are in nobody's hands
-        used = loop.time()
+        self.moved = loop.time()
         with self.doubted():
             while True:
                 tail = self._doorbell.tail
@@ -80,11 +81,12 @@ class Claimer:
                 while mine:
                     page, mine = mine[: self.page], mine[self.page :]
                     await self.claim(connection, page, self._tracks)
+                    self.moved = loop.time()
                 if ids or tail:
-                    used = loop.time()
-                elif loop.time() - used >= _PROBE_EVERY:
+                    self.moved = loop.time()
+                elif loop.time() - self.moved >= _PROBE_EVERY:
                     await probe(connection, _PROBE_BOUND)
-                    used = loop.time()
+                    self.moved = loop.time()
 
     async def _look(self, connection: Connection, tail: Tail) -> set[int]:
         """Rows that nobody told us of: above the highest id, and in the gaps."""

@@ -182,10 +182,11 @@ class Ledger(_Table):
 
 
 class Server(_Table):
-    """The HTTP server with the statistics; port 0 takes a free one."""
+    """The HTTP server; port 0 takes a free one, and `names` are those it goes by besides its host's and its address."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class Log(_Table):

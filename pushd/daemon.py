@@ -9,14 +9,14 @@ from typing import Any
 
 import psycopg
 
-from pushd import __version__
+from pushd import __version__, answers
 from pushd.config import Config
-from pushd.doorbell import State
 from pushd.errors import PushdError
+from pushd.health import Phase
 from pushd.heartbeat import Heartbeat
 from pushd.listener import Listener, call
 from pushd.log import pairs
-from pushd.parts import Parts, assemble
+from pushd.parts import assemble
 from pushd.pipeline import Pipeline, Track
 from pushd.postgres import Session, brief, connect
 from pushd.preparation import Prepared, prepare
@@ -24,6 +24,7 @@ from pushd.server import serve
 from pushd.settler import Settler
 from pushd.stats import EndpointStats, Stats
 from pushd.systemd import notify
+from pushd.vitals import Vitals
 from pushd.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -37,25 +38,26 @@ async def run(config: Config) -> None:
     """Run until asked to stop; PushdError when it cannot start, CancelledError when asked twice."""
     daemon = Daemon(config, _stop_on_signals())
     log.info("starting %s", pairs(version=__version__, name=config.daemon.name, endpoints=len(config.webhook.urls)))
-    async with serve(config.server, daemon.snapshot):
+    async with serve(config.server, answers.routes(daemon.vitals, config.daemon.name)):
         await daemon.run()
     log.info("stopped")
 
 
 class Daemon:
-    """Everything that runs, put together; `snapshot` may be asked at any time."""
+    """Everything that runs, put together; `vitals` may be asked at any time."""
 
     def __init__(self, config: Config, stopping: asyncio.Event) -> None:
         self._config = config
         self._dsn = config.database.dsn.get_secret_value()
         self._stopping = stopping  # set by the first signal
         self._stats = Stats({endpoint.name: EndpointStats() for endpoint in config.webhook.endpoints})
-        self._running: Parts | None = None  # from when the database is ready
+        self.vitals = Vitals(self._stats)
 
     async def run(self) -> None:
         """Push until asked to stop; without `webhook.enabled`, only be there."""
         if not self._config.webhook.enabled:
             log.info("webhook.enabled is false: nothing is claimed")
+            self.vitals.phase = Phase.DISABLED
             notify("READY=1")
             await self._stopping.wait()
             return
@@ -71,7 +73,10 @@ class Daemon:
                     raise expected.exceptions[0] from None
 
     def _session(self, purpose: str, *, blocking: bool = False) -> Session:
-        return Session(self._dsn, purpose, self._stats.reconnected, blocking=blocking)
+        session = self.vitals.sessions[purpose] = Session(
+            self._dsn, purpose, self._stats.reconnected, blocking=blocking
+        )
+        return session
 
     async def _unless_stopping(self, preparing: Coroutine[Any, Any, Prepared]) -> Prepared | None:
         """Wait for the database, but no longer than until we are asked to stop."""
@@ -94,7 +99,8 @@ class Daemon:
             ]
 
     async def _live(self, prepared: Prepared, tracks: list[Track]) -> None:
-        parts = self._running = assemble(self._config, prepared, tracks, self._stats)
+        parts = assemble(self._config, prepared, tracks, self._stats)
+        self.vitals.run(parts)
         async with asyncio.TaskGroup() as tasks:
             finding = [
                 tasks.create_task(self._session("listen").run(parts.listener.listen), name="listen"),
@@ -115,6 +121,7 @@ class Daemon:
             ]
             await self._stopping.wait()
 
+            self.vitals.phase = Phase.STOPPING
             notify("STOPPING=1")
             # 1. Nothing new is claimed, and the other daemons do not leave it to us any more.
             await _let_go(finding)
@@ -153,25 +160,6 @@ class Daemon:
             )
         else:
             log.info("ledger up to date %s", pairs(expired=given_up.expired, released=given_up.released))
-
-    def snapshot(self) -> dict[str, Any]:
-        """The statistics: the specification's five figures, then what is under way, then what has been."""
-        running = self._running
-        under_way = {track.endpoint.name: track for track in running.pipeline.tracks.values()} if running else {}
-        return {
-            **self._stats.seed(),
-            "backlog": sum(track.lane.queued for track in under_way.values()),
-            "in_flight": sum(len(track.lane) for track in under_way.values()),
-            "unsettled": len(running.settler) if running else 0,
-            "listening": running.listener.active.is_set() if running else False,
-            "doorbell": (running.doorbell.state if running else State.DEAF).value,
-            **self._stats.totals(),
-            **self._stats.traffic(),
-            "endpoints": {
-                name: {**of.state(), **(under_way[name].state() if name in under_way else {})}
-                for name, of in self._stats.endpoints.items()
-            },
-        }
 
 
 async def _announce(listener: Listener) -> None:

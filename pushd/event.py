@@ -108,12 +108,13 @@ class Outcome(enum.IntEnum):
 
 
 class Settlement(NamedTuple):
-    """A delivery with its outcome, on its way into the ledger; `last` is the last attempt, if there was one."""
+    """A delivery with its outcome since `at`, on the monotonic clock; `last` is the last attempt, if there was one."""
 
     delivery: Delivery
     outcome: Outcome
     attempts: int
     last: Attempt | None = None
+    at: float = 0.0
 
 
 def row_ids(payload: str) -> frozenset[int] | None:

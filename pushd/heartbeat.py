@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from typing import NoReturn
 
 from pushd.inbox import Inbox
@@ -40,6 +41,7 @@ class Heartbeat:
         self._settler = settler
         self._pipeline = pipeline
         self._inbox = inbox
+        self.moved = -math.inf  # when the database last took a beat
         self._leaving = asyncio.Event()  # set by `leave`: not to wait for the next beat
         self._left = asyncio.Event()  # set when the others can know it
 
@@ -59,6 +61,7 @@ class Heartbeat:
                     await self._find_out_what_is_lost(connection)
                     fair = loop.time() + LEASE
                 self._lease.renew(asked)
+                self.moved = loop.time()
                 if leaves:
                     self._left.set()
                 if beat.next_lapse is not None and beat.next_lapse < 0 and loop.time() >= fair:

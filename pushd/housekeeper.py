@@ -48,7 +48,7 @@ class Housekeeper:
         self._silent = silent  # seconds before the start for which no daemon was alive
         self._accounted = -math.inf  # when the last look at all stale rows began
         self._pruned = -math.inf
-        self.trigger_rings = True  # as of the last look
+        self.trigger_fault: str | None = None  # as of the last look
 
     async def keep(self, connection: Connection) -> NoReturn:
         """Go round and round until the connection breaks."""
@@ -65,11 +65,11 @@ class Housekeeper:
 
     async def _look_at_the_trigger(self, connection: Connection) -> None:
         fault = (await table.condition(connection, self._source, self._source_table)).trigger
-        if fault and self.trigger_rings:
+        if fault and not self.trigger_fault:
             log.error("%s", fault)
-        elif not fault and not self.trigger_rings:
+        elif not fault and self.trigger_fault:
             log.info("the trigger is as it should be again")
-        self.trigger_rings = not fault
+        self.trigger_fault = fault
 
     async def _account(self, connection: Connection) -> None:
         """Record as expired what ceased to be fresh and nobody has taken: no daemon ran, or no lane had room."""

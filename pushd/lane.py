@@ -30,8 +30,9 @@ class Lane:
         self._new: deque[Job] = deque()
         self._retries: list[tuple[float, int, Job]] = []  # a heap by due time; the number keeps equal times in order
         self._numbers = itertools.count()
-        self._taken: dict[Key, Job] = {}
+        self._taken: dict[Key, tuple[float, Job]] = {}  # since when, the longest first
         self._keys: set[Key] = set()  # of all there is, wherever it is
+        self._called = 0.0  # when somebody last came for a job, or the first one was put there for him
 
     def __repr__(self) -> str:
         behind = ", behind" if self.behind else ""
@@ -65,20 +66,44 @@ class Lane:
         """When the next retry may be taken; None when none waits."""
         return self._retries[0][0] if self._retries else None
 
-    def put(self, delivery: Delivery) -> None:
+    @property
+    def retries(self) -> int:
+        return len(self._retries)
+
+    @property
+    def busy_since(self) -> float | None:
+        """Since when the job has been in somebody's hand that has been there for longest."""
+        return next((since for since, _ in self._taken.values()), None)
+
+    def uncalled_since(self, now: float) -> float | None:
+        """Since when there has been a job to take, and nobody came for it; None when there is none."""
+        if self._new:
+            return self._called
+        due = self.next_due
+        return max(due, self._called) if due is not None and due <= now else None
+
+    def oldest(self) -> float | None:
+        """When the oldest row was born that waits here; None when none does."""
+        first = [self._new[0].delivery.born] if self._new else []
+        return min([*first, *(job.delivery.born for _, _, job in self._retries)], default=None)
+
+    def put(self, delivery: Delivery, now: float) -> None:
         """Add a claimed delivery; never refuses, so who claims looks at `room` first."""
+        if not self._new:
+            self._called = now
         self._new.append(Job(delivery))
         self._keys.add(delivery.key)
 
     def take(self, now: float) -> Job | None:
         """Hand out the next job: a retry that is due, else the oldest new one; None when there is neither."""
+        self._called = now
         if self._retries and self._retries[0][0] <= now:
             _, _, job = heapq.heappop(self._retries)
         elif self._new:
             job = self._new.popleft()
         else:
             return None
-        self._taken[job.delivery.key] = job
+        self._taken[job.delivery.key] = now, job
         return job
 
     def retry(self, job: Job, at: float) -> None:
@@ -103,7 +128,7 @@ class Lane:
 
     def empty(self) -> list[Job]:
         """Hand over all that is left, whoever has it, for release."""
-        left = [*self._taken.values(), *(job for _, _, job in sorted(self._retries)), *self._new]
+        left = [*(job for _, job in self._taken.values()), *(job for _, _, job in sorted(self._retries)), *self._new]
         self._taken.clear()
         self._retries.clear()
         self._new.clear()

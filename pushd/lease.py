@@ -24,6 +24,10 @@ class Lease:
     def holds(self, now: float) -> bool:
         return now < self._until
 
+    def kept(self, now: float) -> bool:
+        """Whether the database knows of it: it holds, and not for want of a database."""
+        return now < self._until < math.inf
+
     def renew(self, asked: float) -> None:
         """Note a heartbeat that the database has answered; `asked` is the moment before the question."""
         self._until = asked + LEASE - _MARGIN

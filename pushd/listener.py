@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ class Listener:
         self._inbox = inbox
         self._stats = stats
         self.active = asyncio.Event()  # set while LISTEN is committed on a connection that answers
+        self.moved = -math.inf  # when it last answered
 
     async def listen(self, connection: Connection) -> NoReturn:
         """Listen until the connection breaks."""
@@ -43,6 +45,7 @@ class Listener:
         self.active.set()
         try:
             while True:
+                self.moved = asyncio.get_running_loop().time()
                 async for notification in connection.notifies(timeout=_PROBE_EVERY):
                     if notification.channel == self._channel:
                         self._hear(notification.payload)

@@ -25,6 +25,7 @@ class Parts:
     listener: Listener
     doorbell: Doorbell
     settler: Settler
+    lease: Lease
     pipeline: Pipeline
     claimer: Claimer
     sweeper: Sweeper
@@ -77,9 +78,11 @@ def assemble(
         data_expiry=data_expiry,
         inbox=inbox,
         stats=stats,
-        hears_all=lambda: listener.active.is_set() and doorbell.state is not State.DEAF and housekeeper.trigger_rings,
+        hears_all=lambda: (
+            listener.active.is_set() and doorbell.state is not State.DEAF and not housekeeper.trigger_fault
+        ),
     )
     heartbeat = Heartbeat(
         registration=registration, ledger=ledger, lease=lease, settler=settler, pipeline=pipeline, inbox=inbox
     )
-    return Parts(listener, doorbell, settler, pipeline, claimer, sweeper, heartbeat, housekeeper, stats)
+    return Parts(listener, doorbell, settler, lease, pipeline, claimer, sweeper, heartbeat, housekeeper, stats)

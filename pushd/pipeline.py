@@ -44,9 +44,9 @@ class Track:
     def __repr__(self) -> str:
         return f"<Track {self.endpoint} {self.lane!r}>"
 
-    def put(self, delivery: Delivery) -> None:
+    def put(self, delivery: Delivery, now: float) -> None:
         """Queue a claimed delivery."""
-        self.lane.put(delivery)
+        self.lane.put(delivery, now)
         self._jobs.release()
 
     def retry(self, job: Job, at: float) -> None:
@@ -99,6 +99,7 @@ class Pipeline:
 
     def accept(self, claimed: Claimed) -> None:
         """Take over what has been claimed; never waits."""
+        now = asyncio.get_running_loop().time()
         for delivery in claimed.fresh:
             track = self.tracks[delivery.endpoint_id]
             if delivery.key in self._settler.held or delivery.key in track.lane:
@@ -109,10 +110,10 @@ class Pipeline:
             self._settler.hold(delivery)
             self._stats.claimed(delivery)
             self._idle.clear()
-            track.put(delivery)
+            track.put(delivery, now)
         for delivery in claimed.expired:
             self._stats.claimed(delivery)
-            self._count(Settlement(delivery, Outcome.EXPIRED, 0))
+            self._count(Settlement(delivery, Outcome.EXPIRED, 0, at=now))
 
     async def push(self, track: Track) -> NoReturn:
         """One pusher: take a job that is still ours, attempt it, again."""
@@ -129,16 +130,17 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         delivery, now = job.delivery, loop.time()
         if not is_fresh(delivery, self._data_expiry, now):
-            self._end(track, job, Outcome.FAILED if job.attempts else Outcome.EXPIRED)
+            self._end(track, job, Outcome.FAILED if job.attempts else Outcome.EXPIRED, now)
             return
         attempt = await track.webhook.post(envelope(delivery.row, delivery.age(now)), delivery.webhook_id)
         tried = Job(delivery, job.attempts + 1, attempt)
-        self._stats.attempted(delivery, attempt)
+        now = loop.time()
+        self._stats.attempted(delivery, attempt, now)
         decision = decide(
             attempt,
             tried.attempts,
             track.endpoint,
-            now=loop.time(),
+            now=now,
             deadline=deadline(delivery, self._data_expiry),
             chance=random.random,
         )
@@ -147,11 +149,11 @@ class Pipeline:
             fields = pairs(id=delivery.row.id, endpoint=delivery.endpoint, attempt=tried.attempts, error=attempt)
             log.debug("attempt failed, will be retried %s", fields)
         else:
-            self._end(track, tried, decision)
+            self._end(track, tried, decision, now)
 
-    def _end(self, track: Track, job: Job, outcome: Outcome) -> None:
+    def _end(self, track: Track, job: Job, outcome: Outcome, now: float) -> None:
         """Give a delivery its one outcome."""
-        settlement = Settlement(job.delivery, outcome, job.attempts, job.last)
+        settlement = Settlement(job.delivery, outcome, job.attempts, job.last, now)
         track.lane.done(job)
         self._count(settlement)
         self._settler.add(settlement)
@@ -160,7 +162,7 @@ class Pipeline:
         self._look_whether_idle()
 
     def _count(self, settlement: Settlement) -> None:
-        self._stats.settled(settlement, settlement.delivery.age(asyncio.get_running_loop().time()))
+        self._stats.settled(settlement)
         _report(settlement, self.tracks[settlement.delivery.endpoint_id].endpoint)
 
     async def drained(self) -> None:

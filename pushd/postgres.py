@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,9 @@ class Session:
         self._on_reconnect = on_reconnect
         self._blocking = blocking  # its statements wait on purpose: the server is to set them no limit
         self.connected = False
+        self.opened = -math.inf  # when it was last opened
+        self.failed = -math.inf  # when it last could not be opened, or broke
+        self.error: str | None = None  # why
 
     def __repr__(self) -> str:
         return f"<Session {self._purpose} {'connected' if self.connected else 'not connected'}>"
@@ -61,7 +65,7 @@ class Session:
             started = loop.time()
             try:
                 async with connect(self._dsn, self._purpose, blocking=self._blocking) as connection:
-                    self.connected = True
+                    self.connected, self.opened = True, loop.time()
                     if failures:
                         log.info(
                             "session works again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s")
@@ -72,13 +76,14 @@ class Session:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 lost = self.connected
                 self.connected = False
+                self.failed, self.error = loop.time(), brief(error)
                 if lost and loop.time() - started > _STEADY:
                     waits = _waits()
                 if not failures:
                     since = loop.time()
                 level = logging.DEBUG if failures else logging.WARNING  # once an outage is enough
                 log.log(
-                    level, "session failed, trying again for ever %s", pairs(session=self._purpose, error=brief(error))
+                    level, "session failed, trying again for ever %s", pairs(session=self._purpose, error=self.error)
                 )
                 failures += 1
                 # Full jitter: many clients of a restarted server must not come back in step.

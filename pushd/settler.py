@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
@@ -31,9 +32,15 @@ class Settler:
         self.held: set[Key] = set()  # claims of this process without an outcome in the ledger
         self.calm = asyncio.Event()
         self.calm.set()
+        self.moved = -math.inf  # when outcomes were last written
 
     def __len__(self) -> int:
         return len(self._outcomes)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the outcome came that has waited for longest; None when none waits."""
+        return self._outcomes[0].at if self._outcomes else None
 
     def hold(self, delivery: Delivery) -> None:
         """Remember a claim as ours until its outcome is written."""
@@ -67,6 +74,7 @@ class Settler:
         while self._outcomes:
             some = list(itertools.islice(self._outcomes, _AT_ONCE))
             await self._settle(connection, some)
+            self.moved = asyncio.get_running_loop().time()
             for settlement in some:
                 self._outcomes.popleft()
                 self.held.discard(settlement.delivery.key)

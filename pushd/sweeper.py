@@ -45,6 +45,8 @@ class Sweeper:
         self._stats = stats
         self._hears_all = hears_all
         self._began = self._ended = float("-inf")  # the last sweep for all lanes
+        self.moved = float("-inf")  # when the database last answered
+        self.due = float("-inf")  # when there will be something to ask again
 
     async def run(self, connection: Connection) -> NoReturn:
         """Sweep whenever there is reason to, until the connection breaks."""
@@ -52,7 +54,9 @@ class Sweeper:
         self._inbox.want_sweep()
         with self._claimer.doubted():
             while True:
-                await self._inbox.wait_for_sweep(until=self._next())
+                self.due = self._next()
+                await self._inbox.wait_for_sweep(until=self.due)
+                self.due = min(self.due, loop.time())
                 wanted = self._inbox.take_sweep()
                 if await self._claimer.recover(connection) or wanted or loop.time() >= self._next():
                     self._began = loop.time()
@@ -78,6 +82,7 @@ class Sweeper:
             size = min(map(self._page, sweeping))
             ids = [track.id for track in sweeping]
             page = await self._source.sweep(connection, ids, self._data_expiry, position, size)
+            self.moved = asyncio.get_running_loop().time()
             mine = [id_ for id_ in page.ids if id_ in page.overdue or self._claimer.is_mine(id_)]
             self._stats.found_by_sweep += len(mine)
             await self._claimer.claim(connection, mine, sweeping, position)

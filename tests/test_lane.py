@@ -14,7 +14,7 @@ def delivery(number: int) -> Delivery:
 def filled(size: int, count: int) -> Lane:
     lane = Lane(size)
     for number in range(count):
-        lane.put(delivery(number))
+        lane.put(delivery(number), 0.0)
     return lane
 
 
@@ -37,7 +37,7 @@ def test_retry_waits_for_its_time_and_then_goes_first() -> None:
     lane.retry(taken(lane), at=5.0)
     assert lane.next_due == 5.0
     assert taken(lane, 4.9).delivery.row.id == 1
-    lane.put(delivery(2))
+    lane.put(delivery(2), 4.9)
     assert taken(lane, 5.0).delivery.row.id == 0
     assert lane.next_due is None
 
@@ -86,6 +86,34 @@ def test_removed_jobs_are_handed_over_but_those_in_hand_stay() -> None:
     assert (len(lane), lane.room, lane.next_due) == (1, 4, None)
 
 
+def test_lane_tells_since_when_nobody_came() -> None:
+    """From the first job that lies there, or the last time that somebody came for one; retries from when they are due."""
+    lane = Lane(10)
+    assert lane.uncalled_since(1.0) is None
+    lane.put(delivery(0), 1.0)
+    lane.put(delivery(1), 2.0)
+    assert lane.uncalled_since(9.0) == 1.0
+    job = taken(lane, 3.0)
+    assert lane.uncalled_since(9.0) == 3.0
+    taken(lane, 4.0)
+    lane.retry(job, at=6.0)
+    assert lane.uncalled_since(5.0) is None
+    assert lane.uncalled_since(7.0) == 6.0
+
+
+def test_lane_tells_who_has_been_busy_for_longest_and_what_is_oldest() -> None:
+    """The longest in hand, and the birth of the oldest that waits, new or to be tried again."""
+    lane = Lane(10)
+    assert (lane.busy_since, lane.oldest()) == (None, None)
+    for number, born in enumerate([5.0, 4.0, 6.0]):
+        lane.put(delivery(number)._replace(born=born), 7.0)
+    first = taken(lane, 8.0)
+    taken(lane, 9.0)
+    assert (lane.busy_since, lane.oldest()) == (8.0, 6.0)
+    lane.retry(first, at=20.0)
+    assert (lane.busy_since, lane.oldest()) == (9.0, 5.0)
+
+
 class LaneMachine(RuleBasedStateMachine):
     """Any sequence of uses against a model that only counts and compares."""
 
@@ -101,7 +129,7 @@ class LaneMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.lane.room > 0)
     @rule()
     def put(self) -> None:
-        self.lane.put(delivery(self.number))
+        self.lane.put(delivery(self.number), self.now)
         self.new.append(self.number)
         self.number += 1
 

@@ -112,9 +112,15 @@ class DaemonProcess:
 
     async def stats(self) -> dict[str, Any]:
         """What its HTTP server answers now, the inner `data`."""
-        async with aiohttp.ClientSession() as client, client.get(await self.stats_url()) as response:
-            answer: dict[str, Any] = orjson.loads(await response.read())["data"]
+        _, body = await self.get(STATS_PATH)
+        answer: dict[str, Any] = orjson.loads(body)["data"]
         return answer
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """The status and the body of what it answers there."""
+        url = (await self.stats_url()).removesuffix(STATS_PATH) + path
+        async with aiohttp.ClientSession() as client, client.get(url) as response:
+            return response.status, await response.read()
 
     async def _until(self, done: Callable[[], bool], within: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -162,7 +162,7 @@ async def deaf(world: World, *, long: bool) -> None:
         await world.steady()
         with world.blow():
             world.proxy.refuse()
-            if not world.proxy.cut(_spoken_by(session)):
+            if not world.proxy.cut(spoken_by(session)):
                 world.remarks.append(f"no connection of session {session} was found")
             rows = await world.writers.until_committed(600 if long else 240)
             await world.receivers[0].until_accepted(rows)
@@ -179,7 +179,7 @@ async def lost_answers(world: World, *, long: bool) -> None:
             await world.writers.until_committed(10)
             await asyncio.sleep(world.chance.uniform(0.05, 0.4))
             with world.blow():
-                if not world.proxy.cut(_spoken_by(session)):
+                if not world.proxy.cut(spoken_by(session)):
                     world.remarks.append(f"no connection of session {session} was found")
             await world.steady(5)
     world.proxy.delay_down = 0.0
@@ -210,7 +210,7 @@ async def _half_open(world: World, session: str) -> float:
     """Freeze the connection of one session, wait for its successor, and answer how long that took."""
     before = (await world.daemons[ONE].stats())["reconnects"]
     begin = time.monotonic()
-    if not world.proxy.freeze(_spoken_by(session)):
+    if not world.proxy.freeze(spoken_by(session)):
         world.remarks.append(f"no connection of session {session} was found")
     async with asyncio.timeout(_REPLACED_WITHIN):
         while (await world.daemons[ONE].stats())["reconnects"] == before:  # noqa: ASYNC110 (no event tells)
@@ -237,6 +237,6 @@ async def _as_owner(world: World, query: str) -> None:
                 return
 
 
-def _spoken_by(session: str) -> Chosen:
+def spoken_by(session: str) -> Chosen:
     """The links of this session, by what it said when it came."""
     return lambda link: f"pushd {session}\0".encode() in link.greeting
