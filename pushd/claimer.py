@@ -20,12 +20,13 @@ from pushd.inbox import Inbox
 from pushd.lease import LEASE, Lease
 from pushd.ledger import Ledger
 from pushd.log import pairs
-from pushd.pipeline import Pipeline, Track
+from pushd.pipeline import Pipeline
 from pushd.postgres import Connection, probe
 from pushd.rendezvous import preferred
 from pushd.settler import Settler
 from pushd.source import LOOK, Claimed, Position, Source
 from pushd.tail import Tail
+from pushd.track import Track
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,6 @@ class Claimer:
         self._doorbell = doorbell
         self._data_expiry = data_expiry
         self._inbox = inbox
-        self._tracks = tuple(pipeline.tracks.values())
         self._claiming = asyncio.Lock()  # between the look at the room and what is put there
         self._doubt: _Doubt | None = None
         self.page = _PAGE  # rows in one claim; fewer after one that took too long
@@ -80,7 +80,7 @@ class Claimer:
                 mine = [id_ for id_ in sorted(ids) if self.is_mine(id_)]
                 while mine:
                     page, mine = mine[: self.page], mine[self.page :]
-                    await self.claim(connection, page, self._tracks)
+                    await self.claim(connection, page, list(self._pipeline.tracks.values()))
                     self.moved = loop.time()
                 if ids or tail:
                     self.moved = loop.time()
@@ -115,6 +115,8 @@ class Claimer:
         async with self._claiming:
             able = {}
             for track in tracks:
+                if track.dismissed:
+                    continue
                 if not track.lane.behind and track.lane.room >= len(ids):
                     able[track.id] = track.endpoint.name
                 else:

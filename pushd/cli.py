@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 import pushd.demo
 from pushd import __version__, configfile, daemon, log, migrations, postgres, preparation
+from pushd.config import Config
 from pushd.errors import PushdError
 
 Result = TypeVar("Result")
@@ -50,10 +51,14 @@ def main() -> None:
 @_CONFIG
 def run(path: Path | None) -> None:
     """Run the daemon until SIGTERM or SIGINT; the first lets it finish, a second does not."""
-    config = configfile.load(path, os.environ)
+
+    def read() -> Config:
+        return configfile.load(path, os.environ)
+
+    config = read()
     log.setup(config.log.level, config.log.format)
     try:
-        _complete(daemon.run(config))
+        _complete(daemon.run(config, read))
     except asyncio.CancelledError:
         raise PushdError("stopped at once; what was under way is taken up at the next start") from None
 

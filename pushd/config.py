@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import psycopg
+import yarl
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
@@ -47,6 +48,11 @@ def shown(url: str) -> str:
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)?[^/]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
+def wire_url(url: str) -> yarl.URL:
+    """The URL as it goes out: what is ASCII as it is written, for %2F is not the same as / to everybody."""
+    return yarl.URL(url, encoded=url.isascii())
+
+
 def _check_url(url: str) -> str:
     name = shown(url)
     if any(character.isspace() or not character.isprintable() for character in url):
@@ -54,6 +60,7 @@ def _check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        wire_url(url)
     except ValueError as error:
         raise ValueError(f'"{name}" is not a URL: its host or port is malformed') from error
     if parts.scheme not in {"http", "https"} or not host:

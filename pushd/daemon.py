@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn
 
 import psycopg
 
 from pushd import __version__, answers
+from pushd.announcer import announce
 from pushd.config import Config
 from pushd.errors import PushdError
 from pushd.health import Phase
@@ -17,15 +19,16 @@ from pushd.heartbeat import Heartbeat
 from pushd.listener import Listener, call
 from pushd.log import pairs
 from pushd.parts import assemble
-from pushd.pipeline import Pipeline, Track
+from pushd.pipeline import Pipeline
+from pushd.pool import Pool
 from pushd.postgres import Session, brief, connect
 from pushd.preparation import Prepared, prepare
+from pushd.reload import Reload
 from pushd.server import serve
 from pushd.settler import Settler
 from pushd.stats import EndpointStats, Stats
 from pushd.systemd import notify
 from pushd.vitals import Vitals
-from pushd.webhook import Webhook
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +37,13 @@ _LEAVE_BOUND = 2.0  # seconds to tell the other daemons
 _HAND_OVER_BOUND = 10.0  # seconds for the last outcomes; what is not written is recovered at the next start
 
 
-async def run(config: Config) -> None:
-    """Run until asked to stop; PushdError when it cannot start, CancelledError when asked twice."""
-    daemon = Daemon(config, _stop_on_signals())
+async def run(config: Config, read: Callable[[], Config]) -> None:
+    """Run until asked to stop, and `read` the configuration anew when asked to.
+
+    PushdError when it cannot start, CancelledError when asked twice to stop.
+    """
+    daemon = Daemon(config, read)
+    daemon.heed_signals()
     log.info("starting %s", pairs(version=__version__, name=config.daemon.name, endpoints=len(config.webhook.urls)))
     async with serve(config.server, answers.routes(daemon.vitals, config.daemon.name)):
         await daemon.run()
@@ -46,31 +53,61 @@ async def run(config: Config) -> None:
 class Daemon:
     """Everything that runs, put together; `vitals` may be asked at any time."""
 
-    def __init__(self, config: Config, stopping: asyncio.Event) -> None:
+    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
         self._config = config
         self._dsn = config.database.dsn.get_secret_value()
-        self._stopping = stopping  # set by the first signal
+        self._stopping = asyncio.Event()  # set by the first signal
+        self._reload_wanted = asyncio.Event()
         self._stats = Stats({endpoint.name: EndpointStats() for endpoint in config.webhook.endpoints})
+        self._reload = Reload(config, read, self._stats)
         self.vitals = Vitals(self._stats)
+
+    def heed_signals(self) -> None:
+        """Stop at the first SIGTERM or SIGINT; the second cancels the task that called this. SIGHUP reloads."""
+        main = asyncio.current_task()
+
+        def stop() -> None:
+            if self._stopping.is_set() and main is not None:
+                main.cancel()
+            self._stopping.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
 
     async def run(self) -> None:
         """Push until asked to stop; without `webhook.enabled`, only be there."""
-        if not self._config.webhook.enabled:
-            log.info("webhook.enabled is false: nothing is claimed")
-            self.vitals.phase = Phase.DISABLED
-            notify("READY=1")
+        announcing = asyncio.create_task(announce(self.vitals), name="announce")
+        try:
+            if self._config.webhook.enabled:
+                await self._push()
+            else:
+                await self._be_there()
+        finally:
+            await _let_go([announcing])
+
+    async def _be_there(self) -> None:
+        log.info("webhook.enabled is false: nothing is claimed")
+        self.vitals.phase = Phase.DISABLED
+        notify("READY=1")
+        reloading = asyncio.create_task(self._reload_when_asked(None), name="reload")
+        try:
             await self._stopping.wait()
-            return
+        finally:
+            await _let_go([reloading])
+
+    async def _push(self) -> None:
         prepared = await self._unless_stopping(self._session("start").run(lambda each: prepare(each, self._config)))
-        if prepared is not None:
-            async with self._tracks(prepared) as tracks:
-                try:
-                    await self._live(prepared, tracks)
-                except ExceptionGroup as failures:
-                    expected, others = failures.split(PushdError)
-                    if expected is None or others is not None:
-                        raise
-                    raise expected.exceptions[0] from None
+        if prepared is None:
+            return
+        try:
+            await self._live(prepared)
+        except ExceptionGroup as failures:
+            expected, others = failures.split(PushdError)
+            if expected is None or others is not None:
+                raise
+            raise expected.exceptions[0] from None
 
     def _session(self, purpose: str, *, blocking: bool = False) -> Session:
         session = self.vitals.sessions[purpose] = Session(
@@ -90,34 +127,24 @@ class Daemon:
             await _let_go(both)
         return None if prepared.cancelled() else prepared.result()
 
-    @contextlib.asynccontextmanager
-    async def _tracks(self, prepared: Prepared) -> AsyncIterator[list[Track]]:
-        async with contextlib.AsyncExitStack() as clients:
-            yield [
-                Track(prepared.endpoint_ids[each.name], each, await clients.enter_async_context(Webhook(each)))
-                for each in self._config.webhook.endpoints
-            ]
-
-    async def _live(self, prepared: Prepared, tracks: list[Track]) -> None:
-        parts = assemble(self._config, prepared, tracks, self._stats)
-        self.vitals.run(parts)
+    async def _live(self, prepared: Prepared) -> None:
+        parts = assemble(self._config, prepared, self._stats)
         async with asyncio.TaskGroup() as tasks:
+            pool = Pool(parts.pipeline, tasks)
+            await pool.apply({prepared.endpoint_ids[each.name]: each for each in self._config.webhook.endpoints})
+            self.vitals.run(parts)
             finding = [
                 tasks.create_task(self._session("listen").run(parts.listener.listen), name="listen"),
                 tasks.create_task(self._session("bell", blocking=True).run(parts.doorbell.keep), name="bell"),
                 tasks.create_task(self._session("claim").run(parts.claimer.run), name="claim"),
                 tasks.create_task(self._session("sweep").run(parts.sweeper.run), name="sweep"),
                 tasks.create_task(self._session("keep").run(parts.housekeeper.keep), name="keep"),
-                tasks.create_task(_announce(parts.listener), name="announce"),
+                tasks.create_task(_say_ready(parts.listener), name="ready"),
+                tasks.create_task(self._reload_when_asked(pool), name="reload"),
             ]
             settling = [
                 tasks.create_task(self._session("settle").run(parts.settler.settle), name="settle"),
                 tasks.create_task(self._session("heartbeat").run(parts.heartbeat.beat), name="heartbeat"),
-            ]
-            pushing = [
-                tasks.create_task(parts.pipeline.push(track), name=f"push {track.endpoint.name} {number}")
-                for track in tracks
-                for number in range(track.endpoint.concurrent_pushers)
             ]
             await self._stopping.wait()
 
@@ -134,8 +161,17 @@ class Daemon:
                 async with asyncio.timeout(self._config.daemon.shutdown_timeout):
                     await parts.pipeline.drained()
             # 3. Then it is broken off, and outcomes and claims go back to the ledger.
-            await _let_go([*pushing, *settling])
+            await _let_go([*pool.pushers, *settling])
+            await _let_go(pool.clients)
             await self._hand_over(prepared, parts.settler, parts.pipeline)
+
+    async def _reload_when_asked(self, pool: Pool | None) -> NoReturn:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+            await self._reload.reload(pool)
+            notify("READY=1")
 
     async def _call_the_others(self, prepared: Prepared, heartbeat: Heartbeat) -> None:
         """Have the other daemons look for rows; without them, or without a database, nothing depends on it."""
@@ -162,7 +198,7 @@ class Daemon:
             log.info("ledger up to date %s", pairs(expired=given_up.expired, released=given_up.released))
 
 
-async def _announce(listener: Listener) -> None:
+async def _say_ready(listener: Listener) -> None:
     await listener.active.wait()
     notify("READY=1")
 
@@ -170,24 +206,5 @@ async def _announce(listener: Listener) -> None:
 async def _let_go(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks, timeout=_LET_GO_BOUND)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """The first SIGTERM or SIGINT sets the event; the second cancels the task that called this."""
-    stopping = asyncio.Event()
-    main = asyncio.current_task()
-
-    def stop() -> None:
-        if stopping.is_set() and main is not None:
-            main.cancel()
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    # Unhandled it would end the process, and systemctl reload sends it.
-    loop.add_signal_handler(
-        signal.SIGHUP, log.warning, "the configuration is read at the start only: restart to change it"
-    )
-    return stopping
+    if tasks:
+        await asyncio.wait(tasks, timeout=_LET_GO_BOUND)

@@ -98,6 +98,7 @@ class Facts:
     start: Loop = field(default_factory=Loop)
     others: Sequence[tuple[str, Loop]] = ()  # sessions that pushing does not depend on
     lease_holds: bool = True
+    may_claim: bool = True
     calm: bool = True  # there is room for outcomes, and so claims are made
     unsettled: int = 0
     trigger_fault: str | None = None
@@ -136,7 +137,7 @@ def moves(facts: Facts, now: float) -> list[Finding]:
     """What hangs, and would not if the daemon were started again; empty while all moves or has nothing to do."""
     if facts.phase is not Phase.RUNNING:
         return []
-    waits = not facts.calm or not facts.lease_holds  # for others, who are judged themselves
+    waits = not facts.calm or not facts.may_claim  # for others, who are judged themselves
     loops = [("listen", facts.listen), ("heartbeat", facts.heartbeat)]
     loops += [] if waits else [("claim", facts.claim), ("sweep", facts.sweep)]
     loops += [("settle", facts.settle)] if facts.unsettled else []
@@ -207,7 +208,7 @@ def _reasons(facts: Facts, now: float) -> Iterator[Finding]:
         yield Finding("settle", f"{facts.unsettled} outcomes cannot be written: {facts.settle.why(now)}")
     if not facts.calm:
         yield Finding("outcomes", f"nothing is claimed until more of {facts.unsettled} outcomes are written")
-    elif facts.lease_holds:
+    elif facts.may_claim:
         if facts.claim.stands(now):
             yield Finding("claim", f"no row can be claimed: {facts.claim.why(now)}")
         if facts.sweep.stands(now):

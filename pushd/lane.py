@@ -126,6 +126,10 @@ class Lane:
         self._keys.difference_update(job.delivery.key for job in gone)
         return gone
 
+    def clear(self) -> list[Job]:
+        """Hand over all that wait; those in somebody's hand stay."""
+        return self.remove(frozenset(self._keys))
+
     def empty(self) -> list[Job]:
         """Hand over all that is left, whoever has it, for release."""
         left = [*(job for _, job in self._taken.values()), *(job for _, _, job in sorted(self._retries)), *self._new]

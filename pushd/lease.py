@@ -28,6 +28,10 @@ class Lease:
         """Whether the database knows of it: it holds, and not for want of a database."""
         return now < self._until < math.inf
 
+    def may_claim(self, now: float) -> bool:
+        """Whether the database knows of it: otherwise nobody would take over what we claim."""
+        return self._granted and self.holds(now)
+
     def renew(self, asked: float) -> None:
         """Note a heartbeat that the database has answered; `asked` is the moment before the question."""
         self._until = asked + LEASE - _MARGIN
@@ -48,8 +52,8 @@ class Lease:
             await self._renewed.wait()
 
     async def granted(self) -> None:
-        """Wait until it is one that the database knows of, as who claims needs: otherwise nobody would take over."""
+        """Wait until we may claim."""
         loop = asyncio.get_running_loop()
-        while not (self._granted and self.holds(loop.time())):
+        while not self.may_claim(loop.time()):
             self._renewed.clear()
             await self._renewed.wait()

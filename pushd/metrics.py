@@ -17,8 +17,8 @@ from pushd import __version__
 from pushd.doorbell import State
 from pushd.event import Outcome
 from pushd.histogram import Histogram
-from pushd.pipeline import Track
 from pushd.stats import EndpointStats
+from pushd.track import Track
 from pushd.vitals import Vitals
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

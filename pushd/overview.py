@@ -14,9 +14,9 @@ from pushd.course import SLOT, Slot
 from pushd.doorbell import State
 from pushd.event import MICROSECONDS, Outcome
 from pushd.health import Finding, judge, moves, status
-from pushd.pipeline import Track
 from pushd.recent import Ended, matching
 from pushd.stats import EndpointStats
+from pushd.track import Track
 from pushd.vitals import Vitals
 
 LONGEST_SEARCH = 200  # characters

@@ -1,6 +1,5 @@
 """The composition: every part made, and handed to those that need it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushd.claimer import Claimer
@@ -11,7 +10,7 @@ from pushd.housekeeper import Housekeeper
 from pushd.inbox import Inbox
 from pushd.lease import Lease
 from pushd.listener import Listener
-from pushd.pipeline import Pipeline, Track
+from pushd.pipeline import Pipeline
 from pushd.preparation import Prepared
 from pushd.settler import Settler
 from pushd.stats import Stats
@@ -37,11 +36,10 @@ class Parts:
 def assemble(
     config: Config,
     prepared: Prepared,
-    tracks: Sequence[Track],
     stats: Stats,
     rates: Rates = RATES,
 ) -> Parts:
-    """Put together what a prepared database and these endpoints ask for; nothing runs yet."""
+    """Put together what a prepared database asks for; nothing runs yet, and there are no endpoints yet."""
     source, registration, ledger = prepared.source, prepared.registration, prepared.ledger
     data_expiry = config.webhook.data_expiry
     lease = Lease()
@@ -49,7 +47,7 @@ def assemble(
     doorbell = Doorbell(source.oid, inbox, rates)
     listener = Listener(source.channel, doorbell, inbox, stats)
     settler = Settler(ledger)
-    pipeline = Pipeline(tracks=tracks, data_expiry=data_expiry, lease=lease, settler=settler, inbox=inbox, stats=stats)
+    pipeline = Pipeline(data_expiry=data_expiry, lease=lease, settler=settler, inbox=inbox, stats=stats)
     housekeeper = Housekeeper(
         source=source,
         source_table=config.source.table,

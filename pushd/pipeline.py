@@ -11,84 +11,39 @@ the `Settler`, which has one too.
 import asyncio
 import logging
 import random
-from collections.abc import Collection, Sequence
-from typing import NoReturn
+from collections.abc import Collection
 
 from pushd.config import Endpoint, shown
-from pushd.event import Delivery, Key, Outcome, Settlement, envelope
+from pushd.event import Attempt, Key, Outcome, Settlement, envelope
 from pushd.freshness import deadline, is_fresh
 from pushd.inbox import Inbox
-from pushd.lane import Job, Lane
+from pushd.lane import Job
 from pushd.lease import Lease
 from pushd.log import pairs
 from pushd.retry import Retry, decide, may_pass
 from pushd.settler import Settler
-from pushd.source import Claimed, Position
+from pushd.source import Claimed
 from pushd.stats import Stats
-from pushd.webhook import Webhook
+from pushd.track import Track
 
 log = logging.getLogger(__name__)
 
-
-class Track:
-    """An endpoint with its lane, its client, and where a sweep for it has to go on."""
-
-    def __init__(self, endpoint_id: int, endpoint: Endpoint, webhook: Webhook) -> None:
-        self.id = endpoint_id
-        self.endpoint = endpoint
-        self.webhook = webhook
-        self.lane = Lane(endpoint.queue_size)
-        self.left_off: Position | None = None  # where its lane was full; None: at the beginning
-        self._jobs = asyncio.Semaphore(0)  # one for each that may be taken; one too many costs a look, no more
-
-    def __repr__(self) -> str:
-        return f"<Track {self.endpoint} {self.lane!r}>"
-
-    def put(self, delivery: Delivery, now: float) -> None:
-        """Queue a claimed delivery."""
-        self.lane.put(delivery, now)
-        self._jobs.release()
-
-    def retry(self, job: Job, at: float) -> None:
-        """Queue a job again, until `at`."""
-        self.lane.retry(job, at)
-        asyncio.get_running_loop().call_at(at, self._retry_is_due, at)
-
-    def _retry_is_due(self, at: float) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() < at:  # timers are as exact as a millisecond
-            loop.call_later(0.001, self._retry_is_due, at)
-        else:
-            self._jobs.release()
-
-    async def has_job(self) -> None:
-        """Wait until there may be a job to take; each wakes one pusher alone, so that it can begin at once."""
-        await self._jobs.acquire()
-
-    def fall_behind(self, at: Position | None) -> None:
-        """Leave rows in the table for now, from this position on; an earlier one, if there is one, stands."""
-        if not self.lane.behind:
-            self.lane.behind, self.left_off = True, at
-
-    def state(self) -> dict[str, int | bool]:
-        """What is under way now."""
-        return {"queued": self.lane.queued, "busy": self.lane.busy, "behind": self.lane.behind}
+_DISMISSED = Attempt(None, "the endpoint was taken out of the configuration", 0.0)
 
 
 class Pipeline:
     """The way of a delivery from its claim to its outcome."""
 
-    def __init__(  # noqa: PLR0913 (the composition root hands over each part by name)
+    def __init__(
         self,
         *,
-        tracks: Sequence[Track],
         data_expiry: float,
         lease: Lease,
         settler: Settler,
         inbox: Inbox,
         stats: Stats,
     ) -> None:
-        self.tracks = {track.id: track for track in tracks}
+        self.tracks: dict[int, Track] = {}  # by the endpoint's id; they come and go with the configuration
         self._data_expiry = data_expiry
         self._lease = lease
         self._settler = settler
@@ -101,7 +56,12 @@ class Pipeline:
         """Take over what has been claimed; never waits."""
         now = asyncio.get_running_loop().time()
         for delivery in claimed.fresh:
-            track = self.tracks[delivery.endpoint_id]
+            track = self.tracks.get(delivery.endpoint_id)
+            if track is None:  # dismissed while the claim was under way
+                self._settler.hold(delivery)
+                self._stats.claimed(delivery)
+                self._settle(Settlement(delivery, Outcome.FILTERED, 0, _DISMISSED, now))
+                continue
             if delivery.key in self._settler.held or delivery.key in track.lane:
                 # Ours already: a crash of the server forgot the claim, but we did not; or it was lost to
                 # another daemon during an attempt, and is won back before that has come to its end.
@@ -115,12 +75,34 @@ class Pipeline:
             self._stats.claimed(delivery)
             self._count(Settlement(delivery, Outcome.EXPIRED, 0, at=now))
 
-    async def push(self, track: Track) -> NoReturn:
-        """One pusher: take a job that is still ours, attempt it, again."""
+    def welcome(self, track: Track) -> None:
+        """Push to this endpoint from now on, what it is owed already included."""
+        self.tracks[track.id] = track
+        self._inbox.want_sweep()
+
+    def dismiss(self, track: Track) -> int:
+        """Push nothing to this endpoint any more; what waits ends now, what is under way ends with its attempt."""
+        del self.tracks[track.id]
+        track.man(0)
+        now = asyncio.get_running_loop().time()
+        waiting = track.lane.clear()
+        for job in waiting:
+            if job.attempts:
+                self._settle(Settlement(job.delivery, Outcome.FAILED, job.attempts, job.last, now), track.endpoint)
+            else:
+                self._settle(Settlement(job.delivery, Outcome.FILTERED, 0, _DISMISSED, now))
+        self._look_whether_idle()
+        return len(waiting)
+
+    async def push(self, track: Track, number: int) -> None:
+        """Pusher number so-and-so: take a job that is still ours, attempt it, again, for as long as it is wanted."""
         loop = asyncio.get_running_loop()
-        while True:
+        while number < track.pushers:
             await track.has_job()
             await self._lease.held()
+            if number >= track.pushers:
+                track.pass_on()
+                return
             job = track.lane.take(loop.time())
             if job is not None:
                 await self._attempt(track, job)
@@ -144,7 +126,9 @@ class Pipeline:
             deadline=deadline(delivery, self._data_expiry),
             chance=random.random,
         )
-        if isinstance(decision, Retry):
+        if isinstance(decision, Retry) and track.dismissed:
+            self._end(track, tried, Outcome.FAILED, now)
+        elif isinstance(decision, Retry):
             track.retry(tried, decision.at)
             fields = pairs(id=delivery.row.id, endpoint=delivery.endpoint, attempt=tried.attempts, error=attempt)
             log.debug("attempt failed, will be retried %s", fields)
@@ -153,17 +137,19 @@ class Pipeline:
 
     def _end(self, track: Track, job: Job, outcome: Outcome, now: float) -> None:
         """Give a delivery its one outcome."""
-        settlement = Settlement(job.delivery, outcome, job.attempts, job.last, now)
         track.lane.done(job)
-        self._count(settlement)
-        self._settler.add(settlement)
+        self._settle(Settlement(job.delivery, outcome, job.attempts, job.last, now), track.endpoint)
         if track.lane.wants_sweep:
             self._inbox.wake()
         self._look_whether_idle()
 
-    def _count(self, settlement: Settlement) -> None:
+    def _settle(self, settlement: Settlement, endpoint: Endpoint | None = None) -> None:
+        self._count(settlement, endpoint)
+        self._settler.add(settlement)
+
+    def _count(self, settlement: Settlement, endpoint: Endpoint | None = None) -> None:
         self._stats.settled(settlement)
-        _report(settlement, self.tracks[settlement.delivery.endpoint_id].endpoint)
+        _report(settlement, endpoint)
 
     async def drained(self) -> None:
         """Wait until every claimed delivery has an outcome."""
@@ -190,23 +176,25 @@ class Pipeline:
         return len(left)
 
 
-def _report(settlement: Settlement, endpoint: Endpoint) -> None:
-    """Write the specification's line of an outcome."""
-    row, last = settlement.delivery.row, settlement.last
+def _report(settlement: Settlement, endpoint: Endpoint | None) -> None:
+    """Write the specification's line of an outcome; that of a failure tells of the endpoint's policy, too."""
+    delivery, last = settlement.delivery, settlement.last
+    row, name = delivery.row, delivery.endpoint
     match settlement.outcome:
         case Outcome.DELIVERED:
             took = f"{last.seconds * 1000:.1f}" if last else None
-            fields = pairs(
-                id=row.id, wallet_code=row.wallet_code, endpoint=endpoint.name, attempts=settlement.attempts, ms=took
-            )
+            fields = pairs(id=row.id, wallet_code=row.wallet_code, endpoint=name, attempts=settlement.attempts, ms=took)
             log.info("OCR钱包数据推送成功 %s", fields)
         case Outcome.FAILED:
-            fields = pairs(url=shown(endpoint.url), id=row.id, attempts=settlement.attempts, error=last)
+            url = shown(endpoint.url) if endpoint else name
+            fields = pairs(url=url, id=row.id, attempts=settlement.attempts, error=last)
             if last and not may_pass(last):
                 log.warning("push failed, the answer is final %s", fields)
-            elif settlement.attempts <= endpoint.max_retries:
+            elif endpoint and settlement.attempts <= endpoint.max_retries:
                 log.warning("push failed, stale before its next attempt %s", fields)
             else:
                 log.warning("推送失败，已达最大重试次数 %s", fields)
         case Outcome.EXPIRED:
-            log.debug("数据已过期，跳过推送 %s", pairs(id=row.id, create_time=row.create_time, endpoint=endpoint.name))
+            log.debug("数据已过期，跳过推送 %s", pairs(id=row.id, create_time=row.create_time, endpoint=name))
+        case Outcome.FILTERED:
+            log.debug("not pushed, its endpoint is gone %s", pairs(id=row.id, endpoint=name))

@@ -10,11 +10,12 @@ from typing import NoReturn
 
 from pushd.claimer import Claimer
 from pushd.inbox import Inbox
-from pushd.pipeline import Pipeline, Track
+from pushd.pipeline import Pipeline
 from pushd.postgres import Connection
 from pushd.registry import Registration
 from pushd.source import Position, Source
 from pushd.stats import Stats
+from pushd.track import Track
 
 _EVERY = 5.0  # seconds
 _EVERY_DEAF = 0.5  # seconds, while rows may come that nobody tells us of
@@ -39,7 +40,7 @@ class Sweeper:
         self._source = source
         self._registration = registration
         self._claimer = claimer
-        self._tracks = tuple(pipeline.tracks.values())
+        self._pipeline = pipeline
         self._data_expiry = data_expiry
         self._inbox = inbox
         self._stats = stats
@@ -47,6 +48,10 @@ class Sweeper:
         self._began = self._ended = float("-inf")  # the last sweep for all lanes
         self.moved = float("-inf")  # when the database last answered
         self.due = float("-inf")  # when there will be something to ask again
+
+    @property
+    def _tracks(self) -> list[Track]:
+        return list(self._pipeline.tracks.values())
 
     async def run(self, connection: Connection) -> NoReturn:
         """Sweep whenever there is reason to, until the connection breaks."""
@@ -94,7 +99,7 @@ class Sweeper:
         """Whether a sweep can go on for this track; if not, it falls behind here."""
         if track.lane.room < self._page(track):
             track.fall_behind(position)
-        return not track.lane.behind
+        return not track.lane.behind and not track.dismissed
 
     def _page(self, track: Track) -> int:
         """How many rows a track takes at a time: never more than fit in when it is half empty."""

@@ -41,6 +41,9 @@ class Transfers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for easy in self._running:  # whoever waits for one is cancelled too, but maybe later than we are
+            self._multi.remove_handle(easy)
+        self._running.clear()
         self._multi.close()
         if self._timer:
             self._timer.cancel()

@@ -10,9 +10,9 @@ from pushd import health
 from pushd.doorbell import State
 from pushd.health import Facts, Loop, Phase
 from pushd.parts import Parts
-from pushd.pipeline import Track
 from pushd.postgres import Session
 from pushd.stats import EndpointStats, Stats
+from pushd.track import Track
 
 _NEVER = Loop()
 
@@ -70,6 +70,7 @@ class Vitals:
             settle=self._loop("settle", parts.settler.moved, parts.settler.oldest),
             others=[(name, self._loop(name, self._opened(name))) for name in ("bell", "keep")],
             lease_holds=parts.lease.holds(now),
+            may_claim=parts.lease.may_claim(now),
             calm=parts.settler.calm.is_set(),
             unsettled=len(parts.settler),
             trigger_fault=parts.housekeeper.trigger_fault,

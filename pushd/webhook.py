@@ -13,9 +13,8 @@ from typing import Self
 
 import aiodns
 import pycurl
-import yarl
 
-from pushd.config import Endpoint
+from pushd.config import Endpoint, wire_url
 from pushd.event import Attempt
 from pushd.transfers import Transfers
 
@@ -53,8 +52,7 @@ class Webhook:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # What is ASCII goes out as it is written: %2F is not the same as / to everybody.
-        self._url = yarl.URL(endpoint.url, encoded=endpoint.url.isascii())
+        self._url = wire_url(endpoint.url)
         self._transfers = Transfers(most_kept=endpoint.concurrent_pushers)
         self._idle: list[_Request] = []
         self._resolver: aiodns.DNSResolver | None = None

@@ -20,11 +20,10 @@ from pushd.demo.receiver import Receiver
 from pushd.doorbell import RATES, Doorbell, Rates, State
 from pushd.inbox import Inbox
 from pushd.parts import Parts, assemble
-from pushd.pipeline import Track
+from pushd.pool import Pool
 from pushd.postgres import Session
 from pushd.preparation import prepare
 from pushd.stats import EndpointStats, Stats
-from pushd.webhook import Webhook
 
 # Of state, that rows have to survive; thousands of them take minutes.
 CHANGES = int(os.environ.get("PUSHD_TEST_CHANGES", "300"))
@@ -46,26 +45,22 @@ async def without_sweeps(config: Config, rates: Rates) -> AsyncIterator[Parts]:
         return Session(dsn, purpose, stats.reconnected, blocking=blocking)
 
     prepared = await session("start").run(lambda each: prepare(each, config))
-    async with contextlib.AsyncExitStack() as stack:
-        tracks = [
-            Track(prepared.endpoint_ids[each.name], each, await stack.enter_async_context(Webhook(each)))
-            for each in config.webhook.endpoints
+    parts = assemble(config, prepared, stats, rates)
+    async with asyncio.TaskGroup() as group:
+        pool = Pool(parts.pipeline, group)
+        await pool.apply({prepared.endpoint_ids[each.name]: each for each in config.webhook.endpoints})
+        tasks = [
+            group.create_task(session("listen").run(parts.listener.listen)),
+            group.create_task(session("bell", blocking=True).run(parts.doorbell.keep)),
+            group.create_task(session("claim").run(parts.claimer.run)),
+            group.create_task(session("settle").run(parts.settler.settle)),
+            group.create_task(session("heartbeat").run(parts.heartbeat.beat)),
         ]
-        parts = assemble(config, prepared, tracks, stats, rates)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(session("listen").run(parts.listener.listen)),
-                group.create_task(session("bell", blocking=True).run(parts.doorbell.keep)),
-                group.create_task(session("claim").run(parts.claimer.run)),
-                group.create_task(session("settle").run(parts.settler.settle)),
-                group.create_task(session("heartbeat").run(parts.heartbeat.beat)),
-                *(group.create_task(parts.pipeline.push(track)) for track in tracks for _ in range(8)),
-            ]
-            await parts.listener.active.wait()
-            yield parts
-            for task in tasks:
-                task.cancel()
-        assert stats.reconnects == 0
+        await parts.listener.active.wait()
+        yield parts
+        for task in [*tasks, *pool.pushers, *pool.clients]:
+            task.cancel()
+    assert stats.reconnects == 0
 
 
 def insert(connection: psycopg.Connection[tuple[Any, ...]]) -> list[int]:
@@ -78,7 +73,12 @@ def load(database: Database, receiver: Receiver, folder: Path, name: str = "a") 
     path = folder / f"{name}.toml"
     path.write_text(
         configuration(
-            database.daemon_dsn, [receiver.url()], queue_size=100_000, log="error", extra=f'[daemon]\nname = "{name}"'
+            database.daemon_dsn,
+            [receiver.url()],
+            queue_size=100_000,
+            concurrent_pushers=8,
+            log="error",
+            extra=f'[daemon]\nname = "{name}"',
         ),
         "utf-8",
     )

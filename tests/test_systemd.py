@@ -13,11 +13,17 @@ from pathlib import Path
 import pytest
 from conftest import Database, StartDaemon, configuration, connect
 
+from pushd.announcer import watchdog_seconds
 from pushd.demo.process import DaemonProcess
 from pushd.demo.receiver import Receiver
 from pushd.systemd import notify
 
 UNIT = Path(__file__).parent.parent / "systemd" / "pushd.service"
+
+
+def plain(states: list[str]) -> list[str]:
+    """What the manager was told of the state alone, not how it goes."""
+    return [state for state in states if not state.startswith(("STATUS=", "EXTEND_TIMEOUT_USEC="))]
 
 
 def unit() -> configparser.ConfigParser:
@@ -59,7 +65,7 @@ async def test_ready_comes_with_listen_and_not_before(
     database.execute("select pg_notify('pushd_ocr_wallet_info', 'hello')")
     await daemon.line("notification ignored, it is not from pushd's trigger", within=2)
     assert await daemon.stop() == 0
-    assert daemon.states == ["READY=1", "STOPPING=1"]
+    assert plain(daemon.states) == ["READY=1", "STOPPING=1"]
 
 
 async def test_without_postgresql_it_waits_and_is_not_ready(tmp_path: Path, receiver: Receiver) -> None:
@@ -68,8 +74,39 @@ async def test_without_postgresql_it_waits_and_is_not_ready(tmp_path: Path, rece
     async with DaemonProcess(tmp_path, config) as daemon:
         await daemon.line("WARN  session failed, trying again for ever session=start")
         assert (await daemon.stats())["listening"] is False
-        assert daemon.states == []
+        assert plain(daemon.states) == []
+        assert "EXTEND_TIMEOUT_USEC=15000000" in await daemon.told("STATUS=waiting for PostgreSQL: .*No such file")
         assert await daemon.stop(within=3) == 0
+
+
+async def test_status_is_one_live_line(database: Database, start_daemon: StartDaemon, receiver: Receiver) -> None:
+    """What `systemctl status` shows."""
+    daemon = await start_daemon([receiver.url()])
+    await daemon.told("STATUS=LISTEN ok · 1 endpoint · backlog 0 · nothing pushed yet$")
+    await receiver.until_accepted([database.insert()])
+    await daemon.told(r"STATUS=LISTEN ok · 1 endpoint · backlog 0 · last push \d s ago$")
+
+
+async def test_watchdog_is_told_while_all_moves(start_daemon: StartDaemon, receiver: Receiver) -> None:
+    """Several times within the interval, from the start on, and by the process that was asked."""
+    daemon = await start_daemon([receiver.url()], environ={"WATCHDOG_USEC": "600000"})
+    await daemon.told("WATCHDOG=1", times=6, within=5)
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+    ],
+)
+def test_watchdog_is_for_whom_it_names(environ: dict[str, str], seconds: float | None) -> None:
+    """As sd_watchdog_enabled(3) has it."""
+    assert watchdog_seconds(environ, pid=7) == seconds
 
 
 async def test_second_signal_ends_it_now(database: Database, start_daemon: StartDaemon, receiver: Receiver) -> None:
@@ -87,15 +124,6 @@ async def test_second_signal_ends_it_now(database: Database, start_daemon: Start
     daemon.send(signal.SIGTERM)
     assert await daemon.ended(within=5) == 1
     assert daemon.lines[-1] == "pushctl: stopped at once; what was under way is taken up at the next start"
-
-
-async def test_hangup_is_survived(database: Database, start_daemon: StartDaemon, receiver: Receiver) -> None:
-    """ExecReload sends it; as long as reloading is not built it says so and goes on."""
-    daemon = await start_daemon([receiver.url()])
-    daemon.send(signal.SIGHUP)
-    await daemon.line("WARN  the configuration is read at the start only")
-    row_id = database.insert()
-    await receiver.until_accepted([row_id])
 
 
 @pytest.mark.parametrize("abstract", [False, True])

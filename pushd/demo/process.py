@@ -78,6 +78,17 @@ class DaemonProcess:
         """Send it a signal."""
         os.kill(self.pid, number)
 
+    def reconfigure(self, config: str) -> None:
+        """Give it another configuration, and have it read that, as `systemctl reload` does."""
+        self._config.write_text(config, "utf-8")
+        self.send(signal.SIGHUP)
+
+    async def told(self, pattern: str, times: int = 1, within: float = 10.0) -> str:
+        """Wait until it has told the service manager this so many times, and answer all of what it said last."""
+        if not await self._until(lambda: len(_matching(pattern, self.states)) >= times, within):
+            raise PushdError(f"it did not tell {pattern!r}, but {self.states}")
+        return _matching(pattern, self.states)[-1]
+
     async def ready(self, within: float = 15.0) -> None:
         """Wait until it says READY=1; PushdError with its last lines if it does not."""
         if not await self._until(lambda: any("READY=1" in state for state in self.states), within):
@@ -87,11 +98,11 @@ class DaemonProcess:
         """Wait until every writer notifies it (logged at level debug)."""
         await self.line("doorbell held")
 
-    async def line(self, pattern: str, within: float = 10.0) -> str:
-        """Wait for a log line that the pattern is found in, and answer it; PushdError if there is none."""
-        if not await self._until(lambda: any(re.search(pattern, line) for line in self.lines), within):
+    async def line(self, pattern: str, within: float = 10.0, times: int = 1) -> str:
+        """Wait for so many log lines that the pattern is found in, and answer the last; else PushdError."""
+        if not await self._until(lambda: len(_matching(pattern, self.lines)) >= times, within):
             raise PushdError(f"no line with {pattern!r} in:\n" + "\n".join(self.lines[-20:]))
-        return next(line for line in self.lines if re.search(pattern, line))
+        return _matching(pattern, self.lines)[-1]
 
     async def ended(self, within: float = 20.0) -> int:
         """Wait for its end and answer its exit code; all of its lines are there then."""
@@ -141,6 +152,10 @@ class DaemonProcess:
         """Take down what it tells the service manager."""
         self.states.append(state)
         self._news.set()
+
+
+def _matching(pattern: str, lines: list[str]) -> list[str]:
+    return [line for line in lines if re.search(pattern, line)]
 
 
 class _Ear(asyncio.DatagramProtocol):
