@@ -49,7 +49,7 @@ def overview(vitals: Vitals, name: str, search: str = "") -> dict[str, Any]:
         "listening": facts.listening and parts is not None,
         "doorbell": (parts.doorbell.state if parts else State.DEAF).name.lower(),
         "figures": {
-            **stats.seed(),
+            **stats.specified(),
             **stats.totals(),
             "backlog": facts.backlog,
             "in_flight": sum(len(track.lane) for track in tracks.values()),

@@ -125,7 +125,7 @@ class Stats:
             self.pushed = at
             self.last_push = time_at(delivery.row, at - delivery.born)
 
-    def seed(self) -> dict[str, int | None]:
+    def specified(self) -> dict[str, int | None]:
         """The five figures of the specification, in its order; the delay is null-free, 0 before the first push."""
         success = sum(of.outcomes[Outcome.DELIVERED] for of in self.endpoints.values())
         failure = sum(of.outcomes[Outcome.FAILED] for of in self.endpoints.values())

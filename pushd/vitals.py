@@ -40,7 +40,7 @@ class Vitals:
         """The statistics: the specification's five figures, then what is under way, then what has been."""
         parts, tracks, stats = self.parts, self.tracks, self.stats
         return {
-            **stats.seed(),
+            **stats.specified(),
             "backlog": sum(track.lane.queued for track in tracks.values()),
             "in_flight": sum(len(track.lane) for track in tracks.values()),
             "unsettled": len(parts.settler) if parts else 0,
