@@ -16,6 +16,7 @@ from pushd.config import Config
 from pushd.errors import PushdError
 from pushd.health import Phase
 from pushd.heartbeat import Heartbeat
+from pushd.lease import Lease
 from pushd.listener import Listener, call
 from pushd.log import pairs
 from pushd.parts import assemble
@@ -139,7 +140,7 @@ class Daemon:
                 tasks.create_task(self._session("claim").run(parts.claimer.run), name="claim"),
                 tasks.create_task(self._session("sweep").run(parts.sweeper.run), name="sweep"),
                 tasks.create_task(self._session("keep").run(parts.housekeeper.keep), name="keep"),
-                tasks.create_task(_say_ready(parts.listener), name="ready"),
+                tasks.create_task(_say_ready(parts.listener, parts.lease), name="ready"),
                 tasks.create_task(self._reload_when_asked(pool), name="reload"),
             ]
             settling = [
@@ -198,8 +199,10 @@ class Daemon:
             log.info("ledger up to date %s", pairs(expired=given_up.expired, released=given_up.released))
 
 
-async def _say_ready(listener: Listener) -> None:
+async def _say_ready(listener: Listener, lease: Lease) -> None:
+    """Ready is who hears of rows and may claim them."""
     await listener.active.wait()
+    await lease.granted()
     notify("READY=1")
 
 
