@@ -19,6 +19,9 @@ _ROOMS = {
     "check": "prepare",
     "migrate": "prepare",
     "run": "run",
+    "install-service": "install",
+    "uninstall-service": "install",
+    "completion": "install",
 }
 
 
