@@ -203,7 +203,7 @@ def perform(place: Place, step: Step) -> str:
                 path.unlink()
                 return f"removed {path}"
             case Command():
-                return _run(place, step)
+                return _run(step)
     except FileNotFoundError as error:
         return f"{error.filename} was not there"
     except PermissionError as error:
@@ -256,7 +256,7 @@ def _group_number(place: Place) -> int:
     raise PushdError(f"there is no group {USER} in {place.inside('etc/group')}: systemd-sysusers would make it")
 
 
-def _run(place: Place, command: Command) -> str:
+def _run(command: Command) -> str:
     line = shlex.join(command.words)
     if command.booted and not Path("/run/systemd/system").is_dir():
         return f"systemd does not run here, so not done: {line}"

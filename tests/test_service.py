@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_cli import pushctl
+from test_cli import completed, pushctl
 
 from pushd import service
 from pushd.errors import PushdError
@@ -236,13 +236,6 @@ def test_completion_is_a_script_for_the_shell(shell: str) -> None:
     assert "_PUSHCTL_COMPLETE" in done.stdout
     if found := shutil.which(shell):
         subprocess.run([found, "-n"], input=done.stdout, text=True, check=True)
-
-
-def completed(words: str, position: int, **environ: str) -> list[str]:
-    """What bash would be offered."""
-    environ |= {"_PUSHCTL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
-    done = pushctl(environ=environ)
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
 
 def test_commands_are_completed() -> None:

@@ -18,6 +18,8 @@ _ROOMS = {
     "demo": "demo",
     "check": "prepare",
     "migrate": "prepare",
+    "doctor": "diagnose",
+    "send-test": "diagnose",
     "run": "run",
     "install-service": "install",
     "uninstall-service": "install",
