@@ -69,7 +69,7 @@ class Housekeeper:
             log.error("%s", fault)
         elif not fault and self.trigger_fault:
             log.info("the trigger is as it should be again")
-        self.trigger_fault = fault
+        self.trigger_fault = str(fault) if fault else None
 
     async def _account(self, connection: Connection) -> None:
         """Record as expired what ceased to be fresh and nobody has taken: no daemon ran, or no lane had room."""

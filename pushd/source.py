@@ -44,6 +44,7 @@ class Source:
     def __init__(self, oid: int, channel: str, earliest: str, parts: dict[str, sql.Composable]) -> None:
         self.oid = oid
         self.channel = channel
+        self.parts = parts  # of statements: how this table is named, and its create_time read
         self._start: Position = (earliest, -(2**63))  # before every row
         self._claim = sql.SQL(statement("claim")).format(**parts)
         fresh, stale = parts["fresh"], parts["stale"]

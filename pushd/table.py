@@ -81,14 +81,26 @@ async def inspect(connection: Connection, source: config.Source) -> Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, who can mend it, and how: a statement, or where one stands."""
+
+    what: str
+    who: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: as {self.who}, run  {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What of the table is not as it should be; no reason to stay down, since the sweep finds every row."""
 
-    trigger: str | None
-    indexes: str | None
-    rows: str | None
+    trigger: Fault | None
+    indexes: Fault | None
+    rows: Fault | None
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Fault]:
         """What there is to say."""
         return (each for each in (self.trigger, self.indexes, self.rows) if each)
 
@@ -110,19 +122,24 @@ async def condition(connection: Connection, source: Source, table: str) -> Condi
     }
     trigger_fault = index_fault = row_fault = None
     if trigger in fixes:
-        trigger_fault = (
-            f"the trigger on {table} is {trigger}, rows are found by sweeping only: "
-            f"as the role that applied sql/, run  {fixes[trigger]}"
+        trigger_fault = Fault(
+            f"the trigger on {table} is {trigger}, rows are found by sweeping only",
+            "the role that applied sql/",
+            fixes[trigger],
         )
     if unindexed:
-        index_fault = (
+        index_fault = Fault(
             f"{table} has no index that begins with {' or '.join(unindexed)}: each look for rows, every 5 s and more "
-            f"often, reads the whole table ({size}); see sql/optional/create_time_index.sql"
+            f"often, reads the whole table ({size})",
+            "the table's owner",
+            " ".join(f"create index concurrently on {table} ({column});" for column in unindexed)
+            + "  -- as in sql/optional/create_time_index.sql",
         )
     if hidden:
-        row_fault = (
-            f"row level security is on for {table}, and no policy lets pushd see any row: as the table's owner, run  "
-            f"create policy pushd_sees_all on {table} for select to pushd_daemon using (true);"
+        row_fault = Fault(
+            f"row level security is on for {table}, and no policy lets pushd see any row",
+            "the table's owner",
+            f"create policy pushd_sees_all on {table} for select to pushd_daemon using (true);",
         )
     return Condition(trigger_fault, index_fault, row_fault)
 

@@ -91,6 +91,23 @@ class Webhook:
             self._looked_up = -math.inf  # the name may lead elsewhere by now
         return attempt
 
+    async def connect(self) -> Attempt:
+        """As far as a POST gets before it is sent: name look-up, connect, TLS; no error when all of that works."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._endpoint.timeout):
+                await self._look_up(started)
+                request = _Request(str(self._url))
+                request.easy.setopt(pycurl.CONNECT_ONLY, 1)
+                request.easy.setopt(pycurl.RESOLVE, self._addresses)
+                code = await self._transfers.perform(request.easy)
+        except TimeoutError:
+            return Attempt(None, f"no connection within {self._endpoint.timeout:g} s", loop.time() - started)
+        except aiodns.error.DNSError:
+            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - started)
+        return Attempt(None, None if code == pycurl.E_OK else request.reason(code), loop.time() - started)
+
     async def _look_up(self, now: float) -> None:
         """Resolve the name, now and then; libcurl would do it in a thread that can only be waited for."""
         if now < self._looked_up + _ADDRESSES_LAST:
@@ -147,7 +164,7 @@ class _Request:
         """What the transfer came to."""
         cut_short = code == pycurl.E_WRITE_ERROR and self._read > _LONGEST_ANSWER
         if code != pycurl.E_OK and not cut_short:
-            return Attempt(None, _plain(self._reason(code)), seconds)
+            return Attempt(None, self.reason(code), seconds)
         status = self.easy.getinfo(pycurl.RESPONSE_CODE)
         return Attempt(
             status=status,
@@ -165,8 +182,11 @@ class _Request:
             name, _, value = line.partition(b":")
             self._headers[name.lower()] = value.strip().decode("latin-1")
 
-    def _reason(self, code: int) -> str:
+    def reason(self, code: int) -> str:
         """What stood in the way, by kind; never the URL, which may hold a secret."""
+        return _plain(self._reason(code))
+
+    def _reason(self, code: int) -> str:
         number = self.easy.getinfo(pycurl.OS_ERRNO)
         system = os.strerror(number).lower() if number else ""
         if code == pycurl.E_COULDNT_CONNECT:

@@ -23,6 +23,13 @@ def pushctl(*arguments: str | Path, environ: dict[str, str] | None = None) -> su
     )
 
 
+def completed(words: str, position: int, **environ: str) -> list[str]:
+    """What bash would be offered."""
+    environ |= {"_PUSHCTL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    done = pushctl(environ=environ)
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
 @pytest.fixture
 def config(database: Database, tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"

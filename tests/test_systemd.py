@@ -27,7 +27,7 @@ def plain(states: list[str]) -> list[str]:
 
 
 def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)  # a list may stand on several lines
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # systemd's keys have capitals
     parser.read_string(UNIT.read_text("utf-8"))
     return parser

@@ -1,0 +1,77 @@
+"""What commands share: the configuration, the database they ask, and how a coroutine is run to its end."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import psycopg
+import uvloop
+from click.shell_completion import CompletionItem
+from pydantic import SecretStr
+
+from pushd import configfile, postgres
+from pushd.config import Config, Endpoint
+from pushd.errors import PushdError
+
+Result = TypeVar("Result")
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration; else $PUSHD_CONFIG, ./config.toml, /etc/pushd/config.toml.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON, and no table.")
+
+
+def _complete_endpoint(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The names in the configuration that begin so; a shell that completes is no place for an error."""
+    try:
+        names = [endpoint.name for endpoint in load(context.params.get("path")).webhook.endpoints]
+    except PushdError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+endpoint_option = click.option(
+    "--endpoint", metavar="NAME", shell_complete=_complete_endpoint, help="Only this endpoint, by its name."
+)
+
+
+def load(path: Path | None) -> Config:
+    """The configuration of this command; ConfigError names every mistake."""
+    return configfile.load(path, os.environ)
+
+
+def chosen(config: Config, name: str | None) -> tuple[Endpoint, ...]:
+    """The endpoint of this name, or else all; PushdError when there is none of that name."""
+    every = config.webhook.endpoints
+    if name is None:
+        return every
+    found = tuple(endpoint for endpoint in every if endpoint.name == name)
+    if not found:
+        known = ", ".join(endpoint.name for endpoint in every) or "none at all"
+        raise PushdError(f"no endpoint is named {name!r}; the configuration has {known}")
+    return found
+
+
+async def with_database(
+    dsn: SecretStr, work: Callable[[postgres.Connection], Awaitable[Result]], *, blocking: bool = False
+) -> Result:
+    """Do `work` on a session of its own; PushdError with PostgreSQL's reason when it fails."""
+    try:
+        async with postgres.connect(dsn.get_secret_value(), "pushctl", blocking=blocking) as connection:
+            return await work(connection)
+    except (psycopg.Error, OSError, TimeoutError) as error:
+        raise PushdError(f"database: {postgres.brief(error)}") from error
+
+
+def complete(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
