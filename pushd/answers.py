@@ -8,10 +8,8 @@ from aiohttp import web
 from pushd import page
 from pushd.metrics import CONTENT_TYPE, Metrics
 from pushd.overview import LONGEST_SEARCH, overview
-from pushd.server import STATS_PATH
+from pushd.server import OVERVIEW_PATH, STATS_PATH
 from pushd.vitals import Vitals
-
-OVERVIEW_PATH = "/api/v1/webhook/overview"
 
 
 def routes(vitals: Vitals, name: str) -> list[web.RouteDef]:

@@ -23,6 +23,7 @@ from pushd.log import pairs
 log = logging.getLogger(__name__)
 
 STATS_PATH = "/api/v1/webhook/stats"
+OVERVIEW_PATH = "/api/v1/webhook/overview"
 
 _HEADERS = {
     "Cache-Control": "no-store",

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -33,7 +34,9 @@ Advance = Callable[[], None]
 
 
 def plain(value: object) -> str:
-    """Any text on one line, and harmless to a terminal; None is nothing."""
+    """Any text on one line, and harmless to a terminal; a time is this host's, and None is nothing."""
+    if isinstance(value, datetime):
+        return value.astimezone().isoformat(" ", "milliseconds")
     text = "" if value is None else str(value)
     if text.isprintable():
         return text

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from pushd import configfile, postgres
 from pushd.config import Config, Endpoint
-from pushd.errors import PushdError
+from pushd.errors import PushdError, SchemaError
 
 Result = TypeVar("Result")
 
@@ -43,6 +43,21 @@ endpoint_option = click.option(
 )
 
 
+class RowId(click.ParamType[int]):
+    """A whole number that fits a bigint."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not the id of a row", param, ctx)
+        if not -(2**63) <= number < 2**63:
+            self.fail(f"{value} does not fit a bigint", param, ctx)
+        return number
+
+
 def load(path: Path | None) -> Config:
     """The configuration of this command; ConfigError names every mistake."""
     return configfile.load(path, os.environ)
@@ -67,8 +82,22 @@ async def with_database(
     try:
         async with postgres.connect(dsn.get_secret_value(), "pushctl", blocking=blocking) as connection:
             return await work(connection)
+    except BrokenPipeError:  # nobody reads on what we print; the shell's business
+        raise
     except (psycopg.Error, OSError, TimeoutError) as error:
         raise PushdError(f"database: {postgres.brief(error)}") from error
+
+
+async def ask_database(config: Config, work: Callable[[postgres.Connection], Awaitable[Result]]) -> Result:
+    """Do `work`, which may take long, on a session of its own; SchemaError where something is missing there."""
+
+    async def ask(connection: postgres.Connection) -> Result:
+        try:
+            return await work(connection)
+        except psycopg.ProgrammingError as error:  # no such table, no such right, and their like
+            raise SchemaError(f"database: {postgres.brief(error)}: see  pushctl doctor") from error
+
+    return await with_database(config.database.dsn, ask, blocking=True)
 
 
 def complete(work: Coroutine[Any, Any, Result]) -> Result:
