@@ -1,13 +1,13 @@
 # make demo   see it work          make test   all tests
 # make check  lint, types, house   make bench  figures, beside a naive script
-# make lock   renew the pinned versions
+# make lock   renew the pinned versions   make man     renew the man pages
 # make chaos  break everything for real, at length (ARGS="kill crash": only these); make test does it in short
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test chaos check bench lock clean
+.PHONY: demo test chaos check bench lock man clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pushctl demo $(ARGS)
@@ -38,6 +38,9 @@ lock: $(STAMP)
 	  --extra dev --output-file requirements-dev.lock pyproject.toml
 	cd tests/receivers && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	cd tests/receivers && node -e 'const fs = require("fs"), f = "package-lock.json", l = JSON.parse(fs.readFileSync(f)); for (const p of Object.values(l.packages)) delete p.funding; fs.writeFileSync(f, JSON.stringify(l, null, 2) + "\n")'
+
+man: $(STAMP)
+	$(VENV)/bin/python docs/manual.py docs/man
 
 bench: $(STAMP)
 	$(VENV)/bin/python bench/measure.py $(ARGS)

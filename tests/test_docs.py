@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +75,23 @@ def test_every_command_is_documented_and_no_other(readme: Path) -> None:
     text = readme.read_text("utf-8") + OPERATIONS.read_text("utf-8")
     named = set(re.findall(r"pushctl ([a-z][a-z-]+)", text))
     assert named == set(commands)
+
+
+def test_man_pages_are_those_of_the_commands(tmp_path: Path) -> None:
+    """As make man writes them."""
+    script = ROOT / "docs" / "manual.py"
+    subprocess.run([sys.executable, script, tmp_path], check=True, timeout=60)
+    made = {page.name: page.read_text("utf-8") for page in tmp_path.iterdir()}
+    assert made == {page.name: page.read_text("utf-8") for page in (ROOT / "docs" / "man").iterdir()}
+
+
+def test_each_command_says_in_short_what_it_does() -> None:
+    """In a first sentence that neither the list of commands nor a man page has to cut off."""
+    context = Context(main)
+    short = {
+        name: (main.get_command(context, name) or main).get_short_help_str(45) for name in main.list_commands(context)
+    }
+    assert [name for name, text in short.items() if text.endswith("...") or not text] == []
 
 
 def test_every_loud_line_is_in_the_runbook_and_no_other() -> None:

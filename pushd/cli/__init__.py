@@ -55,4 +55,10 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pushctl")
 def main() -> None:
-    """Push fresh rows of a PostgreSQL table to webhooks."""
+    """Push fresh rows of a table to webhooks.
+
+    The configuration is -c FILE, else $PUSHD_CONFIG, ./config.toml, /etc/pushd/config.toml.
+
+    Exit codes: 0; 1 the thing asked for failed, or is not well; 2 wrong usage; 78 the configuration or the database
+    has to be mended first.
+    """

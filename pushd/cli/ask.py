@@ -33,7 +33,7 @@ _CHAPTER = ("endpoint", "state", "attempts", "status", "response_ms", "claimed_a
 @config_option
 @json_option
 def status(path: Path | None, *, as_json: bool) -> None:
-    """Ask the running daemon how it is; exit 1 unless rows are pushed as they come."""
+    """Say how the running daemon is. Exit 1 unless rows are pushed as they come."""
     seen = complete(client.overview(load(path).server))
     if as_json:
         told: dict[str, Any] = {name: value for name, value in seen.items() if name not in _FOR_THE_PAGE}
@@ -65,7 +65,7 @@ def _in_short(seen: dict[str, Any]) -> list[tuple[str, str]]:
 @json_option
 @click.argument("row_id", type=RowId())
 def explain(path: Path | None, row_id: int, *, as_json: bool) -> None:
-    """Tell the whole story of a row, and what would be sent, without sending it; exit 1 if nobody knows the row."""
+    """Tell the whole story of a row. What would be sent, too, without sending it; exit 1 if nobody knows the row."""
     config = load(path)
     story = complete(ask_database(config, lambda connection: stories.tell(connection, config, row_id)))
     if as_json:

@@ -12,7 +12,7 @@ from pushd.errors import PushdError
 @click.command()
 @click.option("--keep", is_flag=True, help="Stay up until Ctrl-C.")
 def demo(*, keep: bool) -> None:
-    """See it work: a PostgreSQL of its own, two receivers, the daemon, and rows as they come."""
+    """See it work. Starts a PostgreSQL of its own, two receivers and the daemon, and shows rows as they come."""
     # Killed, it must not leave a PostgreSQL behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not complete(pushd.demo.tell(click.echo, keep=keep)):

@@ -18,7 +18,7 @@ from pushd.doctor import Finding, Verdict
 @json_option
 @click.option("--push", is_flag=True, help="POST a sample to each endpoint, too.")
 def doctor(path: Path | None, *, as_json: bool, push: bool) -> None:
-    """Look over database, configuration and endpoints, and say what mends what is wrong; exit 1 if anything is."""
+    """Say what is wrong, and what mends it. Looks over database, daemon and endpoints; exit 1 if anything fails."""
     config = load(path)
     with display.progress("looking", len(doctors.names(config, push=push))) as advance:
         findings = complete(doctors.examine(config, push=push, on_finding=advance))
@@ -49,7 +49,7 @@ def _as_json(finding: Finding) -> dict[str, str | None]:
 @endpoint_option
 @json_option
 def send_test(path: Path | None, endpoint: str | None, *, as_json: bool) -> None:
-    """POST a sample to one endpoint or to all; exit 1 if one does not accept it. Nothing is recorded."""
+    """POST a sample to one endpoint or to all. Nothing is recorded; exit 1 if one does not accept it."""
     answers = complete(_send(chosen(load(path), endpoint)))
     rows = [
         {

@@ -64,7 +64,7 @@ def history(  # noqa: PLR0913 (an argument for each option)
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Look up deliveries, those of the newest rows first; with --since quickly, however large the ledger is."""
+    """Look up what became of rows. The newest first; with --since quickly, however large the ledger is."""
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
     config = load(path)

@@ -23,7 +23,7 @@ _INSTANCE = click.option("--instance", metavar="NAME", help="One of several on t
 @_ROOT
 @_INSTANCE
 def install_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
-    """Install pushd as a service of systemd: its user, unit file and configuration; twice does no harm."""
+    """Install pushd as a service of systemd. Its user, unit file and configuration; twice does no harm."""
     place = service.Place(root.absolute(), instance)
     steps = service.installation(place)
     if dry_run:
@@ -43,7 +43,7 @@ def install_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
 @_ROOT
 @_INSTANCE
 def uninstall_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
-    """Stop the service and take away what install-service has put there; leaves configuration and data."""
+    """Take the service away again. Stops it, and leaves configuration, user and data."""
     place = service.Place(root.absolute(), instance)
     steps = service.removal(place)
     if dry_run:
@@ -65,7 +65,7 @@ def _perform(place: service.Place, steps: list[service.Step]) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete pushctl's commands, options, and the names of endpoints.
+    """Print what completes these words in SHELL. Commands, options, and the names of endpoints.
 
     \b
     bash:  eval "$(pushctl completion bash)"      in ~/.bashrc

@@ -13,7 +13,7 @@ from pushd.cli.frame import complete, config_option, load, with_database
 @config_option
 @click.option("--connect", is_flag=True, help="Look at the database, too.")
 def check(path: Path | None, *, connect: bool) -> None:
-    """Check the configuration, and with --connect what a start would find in the database; changes nothing."""
+    """Check the configuration. With --connect also what a start would find in the database; changes nothing."""
     config = load(path)
     endpoints = config.webhook.endpoints
     click.echo(f"configuration: good; {len(endpoints)} endpoint(s), rows up to {config.webhook.data_expiry:g} s old")
@@ -33,7 +33,7 @@ def check(path: Path | None, *, connect: bool) -> None:
 @click.option("--down", is_flag=True, help="Take migrations back, all that are above --to.")
 @click.option("--print", "print_", is_flag=True, help="Print the SQL, run nothing.")
 def migrate(path: Path | None, dsn: str | None, to: int | None, *, down: bool, print_: bool) -> None:
-    """Apply the files of sql/ that are not in force yet, each in its own transaction."""
+    """Apply the files of sql/. Those that are not in force yet, each in its own transaction; or take them back."""
     secret = SecretStr(dsn) if dsn is not None else load(path).database.dsn
 
     async def work(connection: postgres.Connection) -> None:

@@ -14,7 +14,7 @@ from pushd.errors import PushdError
 @click.command()
 @config_option
 def run(path: Path | None) -> None:
-    """Run the daemon until SIGTERM or SIGINT; the first lets it finish, a second does not."""
+    """Run the daemon. Until SIGTERM or SIGINT: the first lets it finish, a second does not. SIGHUP reloads."""
 
     def read() -> Config:
         return load(path)
