@@ -54,6 +54,29 @@ async def test_every_series_is_there_from_the_start(start_daemon: StartDaemon) -
     assert not [key for key in samples if "secret" in str(key)]
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+async def test_every_metric_is_documented_and_no_other(start_daemon: StartDaemon, readme: str) -> None:
+    """In the table of each README, without the prefix, with its labels."""
+    lines = (Path(__file__).parent.parent / readme).read_text("utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines) if "deliveries_total" in line)
+    last = next(number for number, line in enumerate(lines) if "build_info" in line)
+    cells = " ".join(line.split("|")[1] for line in lines[first : last + 1])
+    documented = {
+        name: frozenset(filter(None, labels.split(",")))
+        for name, labels in re.findall(r"`(\w+)(?:{([\w,]+)})?`", cells)
+    }
+    daemon = await start_daemon(["http://127.0.0.1:1/a"])
+    _, body = await daemon.get("/metrics")
+    there: dict[str, frozenset[str]] = {}
+    for family in text_string_to_metric_families(body.decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        if name.startswith("pushd_"):
+            there[name.removeprefix("pushd_")] = frozenset(family.samples[0].labels) - {"le"}
+    assert documented.keys() == there.keys()
+    told = {name: labels for name, labels in documented.items() if labels}
+    assert told == {name: there[name] for name in told}
+
+
 async def test_metrics_and_statistics_are_the_same_counters(
     database: Database, start_daemon: StartDaemon, receiver: Receiver
 ) -> None:
