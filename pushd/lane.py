@@ -113,8 +113,9 @@ class Lane:
 
     def done(self, job: Job) -> None:
         """Forget a job that has its outcome."""
-        del self._taken[job.delivery.key]
-        self._keys.remove(job.delivery.key)
+        key = job.delivery.key
+        del self._taken[key]
+        self._keys.remove(key)
 
     def remove(self, keys: Collection[Key]) -> list[Job]:
         """Hand over those of these jobs that are in nobody's hand; the others stay."""

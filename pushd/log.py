@@ -22,7 +22,8 @@ import orjson
 
 _LONGEST_VALUE = 500  # characters; a log is no place for a megabyte of wallet code
 _LEVEL_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
-_PLAIN = re.compile(r'[^ "=]+')
+_UNQUOTED = re.compile(r'[^ "=]+')
+_PLAIN = re.compile(rf"[!#-<>-~]{{1,{_LONGEST_VALUE}}}")  # most values: the same in ASCII, printable and short
 # Numbers of syslog(3), which journald reads as a prefix: see sd-daemon(3).
 _PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARN": 4, "ERROR": 3}
 
@@ -36,7 +37,7 @@ class pairs:  # noqa: N801 (reads as a function in a call, and is one but for be
     def __str__(self) -> str:
         return " ".join(
             [
-                f"{key}={value if isinstance(value, int | float) else _quoted(_short(str(value)))}"
+                f"{key}={value if isinstance(value, int | float) else _quoted(str(value))}"
                 for key, value in self.fields.items()
             ]
         )
@@ -49,9 +50,10 @@ def _short(text: str) -> str:
 
 def _quoted(value: str) -> str:
     """Quote what could be taken for something else: a row must not be able to forge a field or a line."""
-    if _PLAIN.fullmatch(value) and value.isprintable():
+    if _PLAIN.fullmatch(value):
         return value
-    return json.dumps(value)
+    value = _short(value)
+    return value if _UNQUOTED.fullmatch(value) and value.isprintable() else json.dumps(value)
 
 
 class TextFormatter(logging.Formatter):

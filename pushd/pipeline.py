@@ -62,7 +62,8 @@ class Pipeline:
                 self._stats.claimed(delivery)
                 self._settle(Settlement(delivery, Outcome.FILTERED, 0, _DISMISSED, now))
                 continue
-            if delivery.key in self._settler.held or delivery.key in track.lane:
+            key = delivery.key
+            if key in self._settler.held or key in track.lane:
                 # Ours already: a crash of the server forgot the claim, but we did not; or it was lost to
                 # another daemon during an attempt, and is won back before that has come to its end.
                 self._settler.hold(delivery)
@@ -141,7 +142,8 @@ class Pipeline:
         self._settle(Settlement(job.delivery, outcome, job.attempts, job.last, now), track.endpoint)
         if track.lane.wants_sweep:
             self._inbox.wake()
-        self._look_whether_idle()
+        if not track.lane:
+            self._look_whether_idle()
 
     def _settle(self, settlement: Settlement, endpoint: Endpoint | None = None) -> None:
         self._count(settlement, endpoint)
@@ -165,7 +167,7 @@ class Pipeline:
         return len(gone)
 
     def _look_whether_idle(self) -> None:
-        if not any(len(each.lane) for each in self.tracks.values()):
+        if not any(each.lane for each in self.tracks.values()):
             self._idle.set()
 
     def abandon(self) -> int:

@@ -69,10 +69,12 @@ class Settler:
             await self._added.wait()
 
     async def flush(self, connection: Connection) -> None:
-        """Write all outcomes there are; those that could not be written stay."""
+        """Write all outcomes there are now; those that could not be written stay, and what comes meanwhile gathers."""
         self._added.clear()  # before the look: what comes after it sets it again
-        while self._outcomes:
-            some = list(itertools.islice(self._outcomes, _AT_ONCE))
+        left = len(self._outcomes)
+        while left:
+            some = list(itertools.islice(self._outcomes, min(left, _AT_ONCE)))
+            left -= len(some)
             await self._settle(connection, some)
             self.moved = asyncio.get_running_loop().time()
             for settlement in some:

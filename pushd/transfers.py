@@ -20,9 +20,9 @@ class Transfers:
     def __init__(self, most_kept: int) -> None:
         self._most_kept = most_kept  # idle connections
         # The loop watches this one descriptor instead of each socket: libcurl changes what it wants to know of a socket
-        # four times in a transfer, and here that is a system call and no more.
+        # several times in a transfer, and here that is a system call and no more.
         self._sockets: select.epoll
-        self._watched: set[int] = set()  # the descriptors in there
+        self._wanted: set[int] = set()  # the sockets that libcurl wants to hear of
         self._loop: asyncio.AbstractEventLoop
         self._multi: pycurl.CurlMulti
         self._timer: asyncio.Handle | None = None
@@ -56,6 +56,11 @@ class Transfers:
         self._running[easy] = ended
         self._multi.add_handle(easy)
         try:
+            # libcurl has asked to be called at once, and may be from here on. A lone request need not wait for the
+            # loop's next turn; of many, those of one turn go out together, which costs less.
+            if len(self._running) == 1:
+                self._set_timer(-1)
+                self._act(pycurl.SOCKET_TIMEOUT, 0)
             return await ended
         finally:
             if self._running.pop(easy, None):
@@ -63,7 +68,10 @@ class Transfers:
 
     def _look(self) -> None:
         for descriptor, events in self._sockets.poll(0):
-            self._act(descriptor, _ready(events))
+            if descriptor in self._wanted:
+                self._act(descriptor, _ready(events))
+            else:
+                self._sockets.unregister(descriptor)  # a kept connection that the other side has closed
 
     def _act(self, descriptor: int, events: int) -> None:
         _, running = self._multi.socket_action(descriptor, events)
@@ -85,12 +93,13 @@ class Transfers:
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
         if what == pycurl.POLL_REMOVE:
-            self._watched.remove(descriptor)
-            self._sockets.unregister(descriptor)
-        elif descriptor in self._watched:
+            # It stays registered: it is likely to be wanted again at once, and a closed one drops out by itself.
+            self._wanted.discard(descriptor)
+            return
+        self._wanted.add(descriptor)
+        try:
             self._sockets.modify(descriptor, _EVENTS[what])
-        else:
-            self._watched.add(descriptor)
+        except FileNotFoundError:
             self._sockets.register(descriptor, _EVENTS[what])
 
     def _set_timer(self, milliseconds: int) -> None:

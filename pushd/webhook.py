@@ -22,6 +22,7 @@ USER_AGENT = "wx-msg-chat-webhook/1.0"
 _LONGEST_ERROR = 300  # characters
 _LONGEST_ANSWER = 64 * 1024  # bytes; nobody reads it, but a connection can only be used again once it is read
 _ADDRESSES_LAST = 60.0  # seconds that a name need not be looked up again
+_LONGEST_TIMER = 2**31 - 1  # milliseconds: what libcurl takes
 _CONNECTION_LASTS = 60  # seconds that an idle connection is kept
 
 _DISCONNECTED = frozenset({pycurl.E_GOT_NOTHING})
@@ -73,19 +74,16 @@ class Webhook:
 
     async def post(self, body: bytes, webhook_id: str) -> Attempt:
         """POST the body; name look-up, connect, TLS, headers and body of the answer share the endpoint's timeout."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        try:
-            async with asyncio.timeout(self._endpoint.timeout):
-                await self._look_up(started)
-                request = self._idle.pop() if self._idle else _Request(str(self._url))
-                request.prepare(body, webhook_id, self._addresses)
-                code = await self._transfers.perform(request.easy)
-        except TimeoutError:
-            return Attempt(None, f"no whole answer within {self._endpoint.timeout:g} s", loop.time() - started)
-        except aiodns.error.DNSError:
-            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - started)
-        attempt = request.outcome(code, loop.time() - started)
+        started = asyncio.get_running_loop().time()
+        if failed := await self._look_up(started):
+            return failed
+        request = self._idle.pop() if self._idle else _Request(str(self._url))
+        request.prepare(body, webhook_id)
+        code, seconds = await self._transfer(request, started)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            attempt = Attempt(None, f"no whole answer within {self._endpoint.timeout:g} s", seconds)
+        else:
+            attempt = request.outcome(code, seconds)
         self._idle.append(request)
         if attempt.status is None and self._addresses:
             self._looked_up = -math.inf  # the name may lead elsewhere by now
@@ -93,33 +91,49 @@ class Webhook:
 
     async def connect(self) -> Attempt:
         """As far as a POST gets before it is sent: name look-up, connect, TLS; no error when all of that works."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        try:
-            async with asyncio.timeout(self._endpoint.timeout):
-                await self._look_up(started)
-                request = _Request(str(self._url))
-                request.easy.setopt(pycurl.CONNECT_ONLY, 1)
-                request.easy.setopt(pycurl.RESOLVE, self._addresses)
-                code = await self._transfers.perform(request.easy)
-        except TimeoutError:
-            return Attempt(None, f"no connection within {self._endpoint.timeout:g} s", loop.time() - started)
-        except aiodns.error.DNSError:
-            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - started)
-        return Attempt(None, None if code == pycurl.E_OK else request.reason(code), loop.time() - started)
+        started = asyncio.get_running_loop().time()
+        if failed := await self._look_up(started):
+            return failed
+        request = _Request(str(self._url))
+        request.easy.setopt(pycurl.CONNECT_ONLY, 1)
+        code, seconds = await self._transfer(request, started)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return Attempt(None, f"no connection within {self._endpoint.timeout:g} s", seconds)
+        return Attempt(None, None if code == pycurl.E_OK else request.reason(code), seconds)
 
-    async def _look_up(self, now: float) -> None:
-        """Resolve the name, now and then; libcurl would do it in a thread that can only be waited for."""
+    async def _transfer(self, request: "_Request", started: float) -> tuple[int, float]:
+        """Let libcurl do it in what is left of the time; answers its code, and the seconds since the start."""
+        loop = asyncio.get_running_loop()
+        left = self._endpoint.timeout - (loop.time() - started)
+        # A timer of libcurl's: one of the loop's for each request costs a tenth of what the request costs. (0 is none.)
+        request.easy.setopt(pycurl.TIMEOUT_MS, min(max(1, round(left * 1000)), _LONGEST_TIMER))
+        request.easy.setopt(pycurl.RESOLVE, self._addresses)
+        code = await self._transfers.perform(request.easy)
+        return code, loop.time() - started
+
+    async def _look_up(self, now: float) -> Attempt | None:
+        """Resolve the name, now and then, and answer what went wrong, if anything did.
+
+        libcurl would do it in a thread that can only be waited for.
+        """
         if now < self._looked_up + _ADDRESSES_LAST:
-            return
+            return None
         host = self._url.raw_host or ""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver()
-        found = await self._resolver.getaddrinfo(host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._endpoint.timeout):
+                found = await self._resolver.getaddrinfo(host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            return Attempt(None, f"dns: no address within {self._endpoint.timeout:g} s", loop.time() - now)
+        except aiodns.error.DNSError:
+            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - now)
         addresses = [node.addr[0].decode("ascii") for node in found.nodes]
         listed = ",".join(f"[{each}]" if ":" in each else each for each in dict.fromkeys(addresses))
         self._addresses = [f"{host}:{self._url.port}:{listed}"]
         self._looked_up = now
+        return None
 
 
 class _Request:
@@ -144,11 +158,10 @@ class _Request:
         if trusted.capath:
             easy.setopt(pycurl.CAPATH, trusted.capath)
 
-    def prepare(self, body: bytes, webhook_id: str, addresses: list[str]) -> None:
+    def prepare(self, body: bytes, webhook_id: str) -> None:
         """Make it ready for another transfer."""
         self._read = 0
         self._headers.clear()
-        self.easy.setopt(pycurl.RESOLVE, addresses)
         self.easy.setopt(
             pycurl.HTTPHEADER,
             [

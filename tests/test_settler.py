@@ -1,5 +1,6 @@
 """Outcomes reach the ledger, and none of them can keep the others out of it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -46,6 +47,22 @@ async def test_outcomes_are_written_together(database: Database, connection: Con
     await settler.flush(connection)
     assert set(database.history().values()) == {"delivered"}
     assert (len(settler), settler.held) == (0, set())
+
+
+async def test_what_comes_while_outcomes_are_written_waits_for_the_next_time(
+    database: Database, connection: Connection
+) -> None:
+    """Else a stream of outcomes would be written a few at a time, one statement upon the other."""
+    settler, (first, second) = await claimed(connection, database, 2)
+    settler.add(delivered(first))
+    writing = asyncio.create_task(settler.flush(connection))
+    await asyncio.sleep(0)  # it has begun, and waits for the database
+    settler.add(delivered(second))
+    await writing
+    assert len(settler) == 1
+    assert database.history()[second.row.id, "x"] == "claimed"
+    await settler.flush(connection)
+    assert set(database.history().values()) == {"delivered"}
 
 
 async def test_two_outcomes_of_one_delivery_keep_nobody_out(database: Database, connection: Connection) -> None:

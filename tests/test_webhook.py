@@ -104,6 +104,28 @@ async def test_url_goes_out_as_it_is_written(path: str, sent: str) -> None:
     assert asked[0].startswith(f"POST {sent} HTTP/1.1".encode())
 
 
+async def test_kept_connection_that_the_receiver_closes_costs_nothing() -> None:
+    """It would be readable for ever; the next request gets a connection of its own."""
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    async with scripted(script) as port, Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook:
+        for _ in range(3):
+            assert (await webhook.post(b"{}", "1-2-3")).accepted
+            await closed.wait()
+            closed.clear()
+            before = time.process_time()
+            await asyncio.sleep(0.2)
+            assert time.process_time() - before < 0.1
+
+
 @pytest.mark.parametrize(
     ("parts", "status"),
     [
