@@ -105,6 +105,9 @@ class Condition:
         return (each for each in (self.trigger, self.indexes, self.rows) if each)
 
 
+_INDEXED = {"id": "id", "create_time": "create_time, id"}  # rows of one commit share their create_time
+
+
 async def condition(connection: Connection, source: Source, table: str) -> Condition:
     """Look at the trigger, the indexes and row security; each fault as a line with what the owner has to do.
 
@@ -132,7 +135,7 @@ async def condition(connection: Connection, source: Source, table: str) -> Condi
             f"{table} has no index that begins with {' or '.join(unindexed)}: each look for rows, every 5 s and more "
             f"often, reads the whole table ({size})",
             "the table's owner",
-            " ".join(f"create index concurrently on {table} ({column});" for column in unindexed)
+            " ".join(f"create index concurrently on {table} ({_INDEXED[column]});" for column in unindexed)
             + "  -- as in sql/optional/create_time_index.sql",
         )
     if hidden:

@@ -44,7 +44,7 @@ begin
       create_time  timestamptz default now(),
       constraint ocr_wallet_info_pkey primary key (id)
     );
-    create index ocr_wallet_info_create_time_idx on public.ocr_wallet_info (create_time);
+    create index ocr_wallet_info_create_time_idx on public.ocr_wallet_info (create_time, id);
     comment on table public.ocr_wallet_info is
       'wallet codes that the OCR service has read from pictures';
     sources := array['public.ocr_wallet_info'::regclass];

@@ -1,14 +1,15 @@
 """Claiming and sweeping: every shape that the application's table may have, each row once, and none lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from conftest import Database, migrate
 
 from pushd import config
 from pushd.ledger import register
-from pushd.postgres import Connection, connect
+from pushd.postgres import Connection, connect, statement
 from pushd.registry import enlist
 from pushd.source import Claimed, Source
 from pushd.table import inspect
@@ -168,6 +169,37 @@ async def test_sweep_is_for_each_endpoint(database: Database, connection: Connec
     await only_x.claim(row_id)
     assert await only_x.sweep() == []
     assert await both.sweep() == [row_id]
+
+
+async def test_sweep_of_many_rows_with_one_create_time_reads_a_page_of_them(
+    database: Database, connection: Connection
+) -> None:
+    """As after one large commit: with our index, what has been swept already is not read again and sorted."""
+    database.execute("insert into ocr_wallet_info (wallet_code) select 'A' from generate_series(1, 20000)")
+    daemon = await daemon_on(connection)
+    ((at,),) = database.execute("select max(create_time)::text from ocr_wallet_info")
+    async with connection.transaction():
+        await connection.execute(statement("in_order"))
+        cursor = await connection.execute(
+            "explain (analyze, format json) " + daemon.source._sweep.as_string(connection),  # noqa: SLF001 (as below)
+            {
+                "data_expiry": EXPIRY,
+                "after_time": at,
+                "after_id": 10_000,
+                "endpoint_ids": list(daemon.endpoints),
+                "size": 100,
+            },
+        )
+        (([explained],),) = await cursor.fetchall()
+    scans = [plan for plan in plans(explained["Plan"]) if plan.get("Relation Name") == "ocr_wallet_info"]
+    assert [scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) for scan in scans] == [100]
+
+
+def plans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan and all below it."""
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from plans(each)
 
 
 async def test_sweep_uses_the_index_on_create_time(database: Database, connection: Connection) -> None:

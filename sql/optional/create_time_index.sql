@@ -1,8 +1,10 @@
--- The index that sweeps want: on create_time of the watched table
+-- The index that sweeps want: on create_time and id of the watched table
 --
 -- Without it every sweep (each 5 s, and more often under load) reads the whole
--- table. With it, it reads what is fresh. Not needed where an index that begins
--- with create_time is there already; `pushctl check --connect` says whether.
+-- table. With it, it reads what is fresh. Any index that begins with create_time
+-- does, and `pushctl check --connect` says whether there is one; but rows of one
+-- commit share their create_time, and with id behind it a page of them is found
+-- in 1 ms where 100,000 wait, without it in 40 (`python -m bench.sweep`).
 --
 -- locks:       SHARE UPDATE EXCLUSIVE on the table: reads and writes go on, but it
 --              waits for transactions that are open, and takes as long as reading
@@ -26,4 +28,4 @@ set lock_timeout = 0;
 set statement_timeout = 0;
 
 create index concurrently if not exists ocr_wallet_info_create_time_idx
-on :table (create_time);
+on :table (create_time, id);
