@@ -20,6 +20,7 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
+_GATHER = 0.01  # seconds
 _LONGEST_VALUE = 500  # characters; a log is no place for a megabyte of wallet code
 _LEVEL_NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 _UNQUOTED = re.compile(r'[^ "=]+')
@@ -106,7 +107,7 @@ def _level(record: logging.LogRecord) -> str:
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes the lines of one turn of the event loop at once: at thousands a second, a write each is what costs.
+    """Writes the lines of a hundredth of a second at once: at thousands a second, a write each is what costs.
 
     What is worth a warning goes out immediately, with all that came before it.
     """
@@ -129,7 +130,7 @@ class Handler(logging.StreamHandler[TextIO]):
         if record.levelno >= logging.WARNING:
             self.flush()
         elif len(self._lines) == 1:
-            loop.call_soon(self.flush)
+            loop.call_later(_GATHER, self.flush)
 
     def flush(self) -> None:
         """Write what there is."""
