@@ -13,7 +13,7 @@ from pushd.errors import PoolerError
 from pushd.event import MANY, row_ids
 from pushd.inbox import Inbox
 from pushd.log import pairs
-from pushd.postgres import STATEMENT_BOUND, Connection, bounded, probe
+from pushd.postgres import STATEMENT_BOUND, Connection, bounded, hear, probe
 from pushd.stats import Stats
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class Listener:
 
     async def listen(self, connection: Connection) -> NoReturn:
         """Listen until the connection breaks."""
+        connection.add_notify_handler(lambda said: self._take(said.channel, said.payload))
         async with bounded(connection, STATEMENT_BOUND):
             for channel in (self._channel, self._doorbell.channel):
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
@@ -46,17 +47,18 @@ class Listener:
         try:
             while True:
                 self.moved = asyncio.get_running_loop().time()
-                async for notification in connection.notifies(timeout=_PROBE_EVERY):
-                    if notification.channel == self._channel:
-                        self._hear(notification.payload)
-                        await asyncio.sleep(0)  # the claim goes first, before we listen on
-                    else:
-                        self._doorbell.told(notification.payload)
+                await hear(connection, self._take, _PROBE_EVERY)
                 await probe(connection, _PROBE_BOUND)
         finally:
             self.active.clear()
             self._doorbell.deafen()
             self._inbox.wake()  # sweeps have to come more often from now on
+
+    def _take(self, channel: str, payload: str) -> None:
+        if channel == self._channel:
+            self._hear(payload)
+        else:
+            self._doorbell.told(payload)
 
     def _hear(self, payload: str) -> None:
         self._stats.notifications += 1

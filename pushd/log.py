@@ -154,6 +154,12 @@ def setup(level: str, form: Literal["text", "json"]) -> None:
     logging.getLogger("pushd").setLevel(level.upper())
 
 
+def flush() -> None:
+    """Write what there is, now."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def _is_journal(descriptor: int) -> bool:
     """Whether the stream goes to journald, by the device and inode in $JOURNAL_STREAM (systemd.exec(5))."""
     try:

@@ -156,6 +156,30 @@ def attentive(connection: Connection, on_word: Callable[[], None]) -> Iterator[N
         loop.remove_reader(descriptor)
 
 
+async def hear(connection: Connection, on_notification: Callable[[str, str], None], seconds: float) -> None:
+    """Hand over channel and payload of each notification the moment it comes, for so long; psycopg.Error at its end.
+
+    Not psycopg's `notifies`: that one looks up ten times a second for nothing, and is a task's turn later. Of what
+    comes while something else is asked of the connection, psycopg tells its notify handlers.
+    """
+    loop = asyncio.get_running_loop()
+    broken: asyncio.Future[None] = loop.create_future()
+
+    def read() -> None:
+        try:
+            connection.pgconn.consume_input()
+            while said := connection.pgconn.notifies():
+                on_notification(said.relname.decode(), said.extra.decode())
+        except psycopg.Error as error:
+            loop.remove_reader(connection.fileno())
+            broken.set_exception(error)
+
+    with attentive(connection, read):
+        await asyncio.wait([broken], timeout=seconds)
+    if broken.done():
+        broken.result()
+
+
 async def query(connection: Connection, name: str, parameters: dict[str, Any]) -> Sequence[Any]:
     """Run queries/NAME.sql and answer its rows, in bounded time."""
     async with bounded(connection, STATEMENT_BOUND):

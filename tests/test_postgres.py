@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from conftest import Database
 
-from pushd.postgres import Connection, Session, connect, statement
+from pushd.postgres import Connection, Session, connect, hear, statement
 
 
 async def test_session_shows_its_purpose_and_is_bounded(database: Database) -> None:
@@ -50,6 +50,33 @@ async def test_lost_session_is_opened_again(database: Database) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_notifications_are_heard_while_waiting_and_while_asking(database: Database) -> None:
+    """One upon the other, none twice; and when the server hangs up, that is heard, too."""
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with connect(database.daemon_dsn, "test") as connection:
+        connection.add_notify_handler(lambda each: said.put_nowait(each.payload))
+        await connection.execute("listen here")
+        database.execute("select pg_notify('here', 'first')")
+        await connection.execute("select pg_notify('here', 'second')")
+        hearing = asyncio.create_task(hear(connection, lambda _, payload: said.put_nowait(payload), 30.0))
+        await asyncio.sleep(0)  # it hears
+        database.execute("select pg_notify('here', 'third')")
+        async with asyncio.timeout(10):
+            assert [await said.get() for _ in range(3)] == ["first", "second", "third"]
+            database.execute("select pg_terminate_backend(%s)", connection.info.backend_pid)
+            with pytest.raises(psycopg.OperationalError):
+                await hearing
+    assert said.empty()
+
+
+async def test_hearing_ends_when_its_time_is_up(database: Database) -> None:
+    """So that whoever listens can ask whether the other side is still there."""
+    async with connect(database.daemon_dsn, "test") as connection:
+        async with asyncio.timeout(5):
+            await hear(connection, lambda *_: None, 0.1)
+        await connection.execute("select")
 
 
 async def test_server_that_is_not_there_is_waited_for(database: Database, tmp_path: object) -> None:

@@ -25,3 +25,5 @@ def run(path: Path | None) -> None:
         complete(daemon.run(config, read))
     except asyncio.CancelledError:
         raise PushdError("stopped at once; what was under way is taken up at the next start") from None
+    finally:
+        log.flush()  # what is said from here on comes after it
