@@ -162,7 +162,7 @@ async def hear(connection: Connection, on_notification: Callable[[str, str], Non
     Not psycopg's `notifies`: that one looks up ten times a second for nothing, and is a task's turn later. Of what
     comes while something else is asked of the connection, psycopg tells its notify handlers.
     """
-    loop = asyncio.get_running_loop()
+    loop, descriptor = asyncio.get_running_loop(), connection.fileno()
     broken: asyncio.Future[None] = loop.create_future()
 
     def read() -> None:
@@ -171,7 +171,7 @@ async def hear(connection: Connection, on_notification: Callable[[str, str], Non
             while said := connection.pgconn.notifies():
                 on_notification(said.relname.decode(), said.extra.decode())
         except psycopg.Error as error:
-            loop.remove_reader(connection.fileno())
+            loop.remove_reader(descriptor)
             broken.set_exception(error)
 
     with attentive(connection, read):
