@@ -315,9 +315,8 @@ async def test_healthy_endpoint_is_fast_beside_a_dead_and_a_silent_one(
         return web.Response()
 
     async with Receiver(silence) as silent, Receiver() as dead:
-        dead_url = dead.url()
-        await dead.__aexit__()
-        await start_daemon([dead_url, silent.url(), receiver.url()], timeout="30s", log="debug")
+        await dead.refuse()
+        await start_daemon([dead.url(), silent.url(), receiver.url()], timeout="30s", log="debug")
         committed = {}
         for _ in range(40):
             row_id = database.insert()

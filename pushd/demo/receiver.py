@@ -1,6 +1,7 @@
 """A receiver on this machine that writes down what it gets, and can be told to refuse some of it."""
 
 import asyncio
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -45,6 +46,17 @@ async def accept(_: "Receiver", __: web.Request, ___: bytes) -> web.StreamRespon
     return web.json_response({"success": True})
 
 
+def held_port() -> socket.socket:
+    """Hold a free port of 127.0.0.1: only a server that asks for it by number gets it, however long it is down.
+
+    The socket is bound and never listens; the kernel gives its port to nobody who asks for any.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 class Receiver:
     """An HTTP server on 127.0.0.1; `answer` may be changed at any time."""
 
@@ -53,21 +65,34 @@ class Receiver:
         self.arrivals: list[Arrival] = []
         self.accepted_rows: Counter[int] = Counter()  # how often each row was accepted
         self._news = asyncio.Event()
+        self._held: socket.socket | None = None
         self._runner: web.AppRunner | None = None
-        self.port = 0
+        self.port = 0  # from __aenter__ on, and the same after `take_up`
 
     async def __aenter__(self) -> Self:
+        self._held = held_port()
+        self.port = self._held.getsockname()[1]
+        await self.take_up()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.refuse()
+        if self._held:
+            self._held.close()
+
+    async def refuse(self) -> None:
+        """Be down: no connection is accepted, and those there are end."""
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def take_up(self) -> None:
+        """Be there (again)."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner:
-            await self._runner.cleanup()
 
     def url(self, path: str = "/webhook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"

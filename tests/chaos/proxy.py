@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self
 
+from pushd.demo.receiver import held_port
+
 Upstream = tuple[str, int] | str  # host and port, or the path of a Unix socket
 Chosen = Callable[["Link"], bool]
 
@@ -44,6 +46,7 @@ class Proxy:
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self._held: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._frozen = False  # also for connections to come
@@ -53,11 +56,15 @@ class Proxy:
         self.delay_down = 0.0
 
     async def __aenter__(self) -> Self:
+        self._held = held_port()
+        self.port = self._held.getsockname()[1]
         await self.take_up()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.refuse()
+        if self._held:
+            self._held.close()
         self.cut()
         for task in self._tasks:
             task.cancel()
@@ -73,7 +80,6 @@ class Proxy:
         """Accept connections (again)."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self, chosen: Chosen = every) -> int:
         """Reset connections now; answers how many."""

@@ -16,10 +16,10 @@ async def down(world: World, *, long: bool) -> None:
     """Connection refused for a while, then it is back, well inside data_expiry."""
     receiver, begin = world.receivers[0], time.time()
     with world.blow():
-        await receiver.__aexit__()
+        await receiver.refuse()
         world.repeatable(begin - 1.0, time.time() + 0.2, "the receiver went down before its answer was out")
         await asyncio.sleep(20.0 if long else 6.0)
-        await receiver.__aenter__()
+        await receiver.take_up()
 
 
 async def refuses_at_random(world: World, *, long: bool) -> None:
