@@ -1,7 +1,8 @@
-"""A receiver that does next to nothing: it answers, and writes down when which row came.
+"""A receiver that does next to nothing: it answers 200, and writes down when which row came.
 
-Prints its port; on end of standard input, prints one line "row_id time" for
-each request and ends.
+Prints its port. A line "count" on its standard input is answered by the number of
+rows that have come, "arrivals" by that number and a line "row_id time" for each;
+both forget repeats. It ends when its input does.
 """
 
 import asyncio
@@ -12,40 +13,45 @@ from typing import Any
 
 import uvloop
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-ID = re.compile(rb'"id":(\d+)')
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_ID = re.compile(rb'"id":(\d+)')
 
-arrivals: list[tuple[int, float]] = []
+_arrivals: dict[int, float] = {}
 
 
 class Receiver(asyncio.Protocol):
     """One connection; requests may come in pieces, but not ahead of answers."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport  # uvloop's are writable, but do not say so to isinstance
-        self.buffer = b""
+        self._transport: Any = transport  # uvloop's are writable, but do not say so to isinstance
+        self._received = b""
 
     def data_received(self, data: bytes) -> None:
         at = time.time()
-        self.buffer += data
-        head, end, body = self.buffer.partition(b"\r\n\r\n")
-        length = LENGTH.search(head)
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
         if not end or (length and len(body) < int(length[1])):
             return
-        self.buffer = b""
-        row_id = ID.search(body)
+        self._received = b""
+        row_id = _ID.search(body)
         if row_id:
-            arrivals.append((int(row_id[1]), at))
-        self.transport.write(ANSWER)
+            _arrivals.setdefault(int(row_id[1]), at)
+        self._transport.write(_ANSWER)
 
 
-async def main() -> None:
+async def _main() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Receiver, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-    sys.stdout.writelines(f"{row_id} {at}\n" for row_id, at in arrivals)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        arrivals = list(_arrivals.items())
+        print(len(arrivals), flush=True)
+        if line == "arrivals\n":
+            sys.stdout.writelines(f"{row_id} {at}\n" for row_id, at in arrivals)
+            sys.stdout.flush()
 
 
-uvloop.run(main())
+if __name__ == "__main__":
+    uvloop.run(_main())

@@ -53,7 +53,7 @@ class State(enum.Enum):
 class Rates:
     """When to wake up and when to fall asleep.
 
-    By `python bench/rates.py`: from 200 to 300 rows a second on, looking takes less of a core than listening; a row
+    By `python -m bench.rates`: from 200 to 300 rows a second on, looking takes less of a core than listening; a row
     arrives sooner when it is listened for, three milliseconds and at any of these rates; and writers feel their
     notifications from thousands a second on. So we listen a little longer, and sleep well below that.
     """

@@ -32,4 +32,4 @@ async def main(dsn: str, url: str) -> None:
                     await response.read()
 
 
-uvloop.run(main(sys.argv[1], sys.argv[2]))
+uvloop.run(main(sys.argv[2], sys.argv[3]))
