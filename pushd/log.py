@@ -122,15 +122,13 @@ class Handler(logging.StreamHandler[TextIO]):
             self._lines.append(self.format(record) + self.terminator)
         except Exception:  # noqa: BLE001 (as every handler of logging: a bad line must not end the program)
             self.handleError(record)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
         if record.levelno >= logging.WARNING:
             self.flush()
         elif len(self._lines) == 1:
-            loop.call_later(_GATHER, self.flush)
+            try:
+                asyncio.get_running_loop().call_later(_GATHER, self.flush)
+            except RuntimeError:
+                self.flush()
 
     def flush(self) -> None:
         """Write what there is."""

@@ -11,7 +11,7 @@ the `Settler`, which has one too.
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pushd.config import Endpoint, shown
 from pushd.event import Attempt, Key, Outcome, Settlement, envelope
@@ -106,18 +106,17 @@ class Pipeline:
                 return
             job = track.lane.take(loop.time())
             if job is not None:
-                await self._attempt(track, job)
+                await self._attempt(track, job, loop.time)
 
-    async def _attempt(self, track: Track, job: Job) -> None:
+    async def _attempt(self, track: Track, job: Job, clock: Callable[[], float]) -> None:
         """Make one attempt of a job that is still fresh; afterwards it has an outcome, or waits for its next turn."""
-        loop = asyncio.get_running_loop()
-        delivery, now = job.delivery, loop.time()
+        delivery, now = job.delivery, clock()
         if not is_fresh(delivery, self._data_expiry, now):
             self._end(track, job, Outcome.FAILED if job.attempts else Outcome.EXPIRED, now)
             return
         attempt = await track.webhook.post(envelope(delivery.row, delivery.age(now)), delivery.webhook_id)
         tried = Job(delivery, job.attempts + 1, attempt)
-        now = loop.time()
+        now = clock()
         self._stats.attempted(delivery, attempt, now)
         decision = decide(
             attempt,
