@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.types.string import TextBinaryLoader
 
 from pushd.event import Delivery, Row
 from pushd.log import pairs
@@ -82,7 +84,7 @@ class Source:
         try:
             async with bounded(connection, STATEMENT_BOUND):
                 cursor = await connection.execute(self._claim, parameters, binary=True)
-                rows = await cursor.fetchall()
+                rows = await _fetch(cursor)
         except (psycopg.DataError, psycopg.InternalError) as error:
             if len(wanted) == 1:
                 self._unreadable[wanted[0]] = asked + _LEFT_ALONE
@@ -137,6 +139,24 @@ class Source:
             overdue=frozenset(id_ for _, id_, overdue in rows if overdue),
             position=rows[-1][:2] if rows else position,
         )
+
+
+class _Lenient(TextBinaryLoader):
+    """Reads text whose bytes are none: what cannot be understood becomes U+FFFD."""
+
+    def load(self, data: Buffer) -> str:
+        encoding = self.connection.info.encoding if self.connection else "utf-8"
+        return bytes(data).decode(encoding, "replace")
+
+
+async def _fetch(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """All rows of an answer, for they are claimed by now; also such as were written when nobody checked encodings."""
+    try:
+        return await cursor.fetchall()
+    except UnicodeDecodeError:
+        cursor.adapters.register_loader("text", _Lenient)
+        await cursor.set_result(0)
+        return await cursor.fetchall()
 
 
 def _claimed(rows: Sequence[tuple[Any, ...]], endpoints: dict[int, str], asked: float) -> Claimed:

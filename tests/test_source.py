@@ -128,6 +128,19 @@ async def test_row_that_cannot_be_read_costs_no_other(
     assert [each.row.serial_no for each in (await daemon.claim(7)).fresh] == ["mended"]
 
 
+async def test_text_that_is_none_is_read_as_far_as_it_can_be(database: Database, connection: Connection) -> None:
+    """PostgreSQL checks what comes in, but hands out what got in when it did not: that ends no daemon."""
+    database.execute("create cast (bytea as text) without function")
+    bad, good = [
+        database.execute(f"insert into ocr_wallet_info (wallet_code, wx_id) values ('张三', {value}) returning id")[0][
+            0
+        ]
+        for value in (r"'\x61ff62'::bytea::text", "'b'")
+    ]
+    claimed = await (await daemon_on(connection)).claim(bad, good)
+    assert [(each.row.wx_id, each.row.wallet_code) for each in claimed.fresh] == [("a\ufffdb", "张三"), ("b", "张三")]
+
+
 async def test_endpoints_of_the_first_start_are_owed_what_is_fresh_later_ones_what_comes(
     database: Database, connection: Connection
 ) -> None:
