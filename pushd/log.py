@@ -142,6 +142,7 @@ class Handler(logging.StreamHandler[TextIO]):
 
 def setup(level: str, form: Literal["text", "json"]) -> None:
     """Send the lines of pushd, and warnings of its libraries, to standard error."""
+    flush()  # by what has been in force; and what is said from here on comes after it
     journald = _is_journal(sys.stderr.fileno())
     # Not one of our lines names a thread, a process, a task or a place in the code: not to look for them saves time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
