@@ -25,6 +25,21 @@ async def test_new_row_is_posted_to_every_endpoint(database: Database, start_dae
         await database.until("select state, count(*) from pushd.history group by 1", [("delivered", 2)])
 
 
+async def test_table_that_is_away_for_a_while_is_waited_for(
+    database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """A DBA has it under another name: the daemon says so, and goes on when it is back, as the same process."""
+    daemon = await start_daemon([receiver.url()])
+    await receiver.until_accepted([database.insert()])
+    database.execute("alter table ocr_wallet_info rename to elsewhere")
+    await daemon.line("ERROR no table is called public.ocr_wallet_info any more")
+    database.execute("insert into elsewhere (wallet_code) values ('A')")
+    database.execute("alter table elsewhere rename to ocr_wallet_info")
+    await receiver.until_accepted([2, database.insert()], within=15)
+    assert await daemon.stop() == 0
+    assert set(database.history().values()) == {"delivered"}
+
+
 async def test_request_is_the_specifications_byte_for_byte(
     database: Database, start_daemon: StartDaemon, receiver: Receiver
 ) -> None:
