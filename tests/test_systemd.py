@@ -44,6 +44,7 @@ def test_unit_says_what_the_daemon_keeps() -> None:
     assert "-HUP" in service["ExecReload"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "78"
+    assert int(service["LimitNOFILE"]) >= 50 * 1000  # many endpoints with the most concurrent_pushers that one may have
 
 
 def test_unit_is_clean_to_systemd(tmp_path: Path) -> None:
