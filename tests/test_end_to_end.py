@@ -8,6 +8,7 @@ import time
 import pytest
 from aiohttp import web
 from conftest import Database, StartDaemon, connect
+from psycopg import sql
 
 from pushd.demo.receiver import Receiver, accept
 
@@ -444,6 +445,21 @@ async def test_sigterm_lets_what_is_claimed_end_and_exits_zero(
     assert receiver.accepted_rows == dict.fromkeys(rows, 1)
     assert set(database.history().values()) == {"delivered"}
     assert any("STOPPING=1" in state for state in daemon.states)
+
+
+async def test_stop_without_a_database_complains_only_of_what_is_left(
+    server: str, database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """Nothing was: then nothing is pushed again, and there is nothing to look after."""
+    daemon = await start_daemon([receiver.url()])
+    await receiver.until_accepted([database.insert()])
+    await database.until("select state from pushd.history", [("delivered",)])
+    with connect(server) as owner:
+        owner.execute(sql.SQL("alter database {} allow_connections false").format(sql.Identifier(database.name)))
+        owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [database.name])
+    assert await daemon.stop() == 0
+    assert not [line for line in daemon.lines if "not all outcomes are written" in line]
+    assert [line for line in daemon.lines if "nothing was left to be written" in line]
 
 
 async def test_claims_that_cannot_end_in_time_are_given_up(
