@@ -50,6 +50,7 @@ const WORDS = {
       settle: "推送结果无法写入", outcomes: "待写入的结果过多，暂停认领", claim: "无法认领新行", sweep: "无法扫描遗漏的行",
       lease: "租约已过期，暂停推送", starting: "正在启动", stopping: "正在停止", hangs: "有循环停滞，请重启守护进程",
       disabled: "webhook.enabled 为 false，不推送", trigger: "触发器缺失或异常，只能靠扫描发现新行",
+      rows: "行级安全策略使 pushd 看不到任何行", config: "配置未能重新加载，仍使用旧配置",
       session: "有数据库会话断开", endpoint: "有接收端不接收数据", behind: "有接收端跟不上",
     },
   },
