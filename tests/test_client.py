@@ -51,6 +51,7 @@ async def test_daemon_that_is_not_ready_says_why(tmp_path: Path, start_daemon: S
     assert done.returncode == 1
     assert "ready    no" in done.stdout
     assert "waiting for PostgreSQL" in done.stdout
+    assert "pushctl doctor says how" in done.stdout
 
 
 def test_nobody_there_is_one_line(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def _in_short(seen: dict[str, Any]) -> list[tuple[str, str]]:
         ("LISTEN", f"{'ok' if seen['listening'] else 'down'}; the doorbell is {seen['doorbell']}"),
         ("backlog", f"{figures['backlog']} rows queued, {figures['unsettled']} outcomes to be written"),
         ("pushed", f"{figures['delivered']}, " + ("none yet" if last is None else f"the last {span(last)} ago")),
+        *((("mend it", "pushctl doctor says how"),) if seen["reasons"] or seen["warnings"] else ()),
     ]
 
 
@@ -94,7 +95,7 @@ def _show(story: Story) -> None:
         of_ledger = [("error", chapter.error)] if chapter.error else []
         display.show_lines([*of_ledger, ("next", what_next(chapter, prospect))])
     if story.body:
-        click.echo("\nwould be sent:")
+        click.echo("\nwould be sent:" if story.prospect.fresh else "\nwould be sent, were it fresh:")
         display.show_json(orjson.loads(story.body))
 
 
