@@ -58,10 +58,19 @@ def find(environ: Mapping[str, str]) -> Path:
     if named := environ.get("PUSHD_CONFIG"):
         return Path(named)
     for place in PLACES:
-        if place.exists():
+        if _may_be_there(place):
             return place
     looked = ", ".join(str(place) for place in PLACES)
     raise ConfigError([f"no configuration found: name one with -c FILE or $PUSHD_CONFIG (looked for {looked})"])
+
+
+def _may_be_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except PermissionError:
+        # A working folder closed to us, such as root's after `runuser -u pushd`, holds nothing for us; the
+        # service's folder may well, and reading the file says who may.
+        return place.is_absolute()
 
 
 def _read(path: Path) -> str:
@@ -69,6 +78,9 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+    except PermissionError as error:
+        who = "do it as one who may, such as the service's user: runuser -u pushd -- pushctl …"
+        raise ConfigError([f"{path}: cannot be read: permission denied: {who}"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"]) from error
 

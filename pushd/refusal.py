@@ -7,8 +7,9 @@ English gets the general answer.
 
 _REMEDIES = {
     "Peer authentication failed": (
-        "pg_hba.conf lets in only who has the role's name on this host: map that user to the role in pg_ident.conf "
-        "(README, what the DBA does), or connect by TCP with a password: host=127.0.0.1"
+        "pg_hba.conf lets in only the user of this host who has the role's name, or is mapped to it in pg_ident.conf: "
+        "do it as that user (runuser -u pushd -- pushctl …), map it (README, what the DBA does), "
+        "or connect by TCP with a password: host=127.0.0.1"
     ),
     "Ident authentication failed": "map the user of this host to the role in pg_ident.conf, or let it use a password",
     "password authentication failed": "mend the password in database.dsn, or set it: alter role … password '…';",

@@ -73,6 +73,30 @@ def test_missing_configuration_exits_78(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_folder_that_is_closed_to_us_is_no_traceback(tmp_path: Path) -> None:
+    """Root's, in which a command is run as the service's user; and the service's, for anybody else."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    script = (
+        "import os, pathlib, sys\n"
+        "from pushd import configfile\n"
+        "from pushd.errors import ConfigError\n"
+        "os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "configfile.PLACES = (pathlib.Path('config.toml'), *map(pathlib.Path, sys.argv[2:]))\n"
+        "try:\n    configfile.load(None, {})\nexcept ConfigError as error:\n    print(error)\n"
+    )
+    says = {
+        (): "no configuration found",
+        (str(closed / "service.toml"),): f"{closed}/service.toml: cannot be read: permission denied: do it as one who",
+    }
+    for places, expected in says.items():
+        done = subprocess.run(
+            [sys.executable, "-c", script, closed, *places], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.stdout.startswith(expected), done.stderr
+
+
 def test_check_names_the_endpoints(config: Path) -> None:
     """Without touching the database."""
     done = pushctl("check", "-c", config, environ={"PUSHD_DATABASE_DSN": "host=/nowhere"})
