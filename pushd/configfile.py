@@ -65,13 +65,16 @@ def find(environ: Mapping[str, str]) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is such a file; one that may not be looked at is, and whoever reads it says why he cannot."""
+    """Whether there is such a file, or may be: whoever reads one that may not be looked at says why he cannot.
+
+    But a working folder that is closed to us, such as root's after `runuser -u pushd`, holds nothing for us.
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True
+        return path.is_absolute()
     return True
 
 
@@ -80,6 +83,9 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+    except PermissionError as error:
+        who = "do it as one who may, such as the service's user: runuser -u pushd -- pushctl …"
+        raise ConfigError([f"{path}: cannot be read: permission denied: {who}"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {(error.strerror or str(error)).lower()}"]) from error
 

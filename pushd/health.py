@@ -102,6 +102,8 @@ class Facts:
     calm: bool = True  # there is room for outcomes, and so claims are made
     unsettled: int = 0
     trigger_fault: str | None = None
+    rows_fault: str | None = None  # why no row can be seen: then all looks well, and nothing ever comes
+    config_fault: str | None = None  # why the configuration as it is now is not in force
     lanes: Sequence[Lane] = ()
     pushed: float | None = None  # when a row was last taken by a receiver
 
@@ -199,6 +201,8 @@ def _reasons(facts: Facts, now: float) -> Iterator[Finding]:
             f"and {facts.unsettled} outcomes wait to be written",
         )
         return
+    if facts.rows_fault:
+        yield Finding("rows", facts.rows_fault)
     if not facts.listening or facts.listen.stands(now):
         why = facts.listen.why(now) if facts.listen.stands(now) else "not active yet"
         yield Finding("listen", f"LISTEN is down, rows are found by sweeping only: {why}")
@@ -206,6 +210,11 @@ def _reasons(facts: Facts, now: float) -> Iterator[Finding]:
         yield Finding("heartbeat", f"the ledger cannot be written, no heartbeat: {facts.heartbeat.why(now)}")
     if facts.unsettled and facts.settle.stands(now):
         yield Finding("settle", f"{facts.unsettled} outcomes cannot be written: {facts.settle.why(now)}")
+    yield from _idle(facts, now)
+
+
+def _idle(facts: Facts, now: float) -> Iterator[Finding]:
+    """Why no more rows are taken."""
     if not facts.calm:
         yield Finding("outcomes", f"nothing is claimed until more of {facts.unsettled} outcomes are written")
     elif facts.may_claim:
@@ -216,6 +225,8 @@ def _reasons(facts: Facts, now: float) -> Iterator[Finding]:
 
 
 def _warnings(facts: Facts, now: float) -> Iterator[Finding]:
+    if facts.config_fault:
+        yield Finding("config", f"the configuration was not reloaded, the old one stays: {facts.config_fault}")
     if facts.trigger_fault:
         yield Finding("trigger", facts.trigger_fault)
     for name, loop in facts.others:

@@ -49,6 +49,7 @@ class Housekeeper:
         self._accounted = -math.inf  # when the last look at all stale rows began
         self._pruned = -math.inf
         self.trigger_fault: str | None = None  # as of the last look
+        self.rows_fault: str | None = None
 
     async def keep(self, connection: Connection) -> NoReturn:
         """Go round and round until the connection breaks."""
@@ -57,19 +58,24 @@ class Housekeeper:
             self._accounted = loop.time() - self._silent
         while True:
             began = loop.time()
-            await self._look_at_the_trigger(connection)
+            await self._look_at_the_table(connection)
             await self._account(connection)
             if loop.time() >= self._pruned + _PRUNE_EVERY:
                 await self._prune(connection)
             await asyncio.sleep(max(0.0, began + _EVERY - loop.time()))
 
-    async def _look_at_the_trigger(self, connection: Connection) -> None:
-        fault = (await table.condition(connection, self._source, self._source_table)).trigger
-        if fault and not self.trigger_fault:
-            log.error("%s", fault)
-        elif not fault and self.trigger_fault:
+    async def _look_at_the_table(self, connection: Connection) -> None:
+        found = await table.condition(connection, self._source, self._source_table)
+        if found.trigger and not self.trigger_fault:
+            log.error("%s", found.trigger)
+        elif self.trigger_fault and not found.trigger:
             log.info("the trigger is as it should be again")
-        self.trigger_fault = str(fault) if fault else None
+        self.trigger_fault = str(found.trigger) if found.trigger else None
+        if found.rows and not self.rows_fault:
+            log.error("%s", found.rows)
+        elif self.rows_fault and not found.rows:
+            log.info("rows can be seen again")
+        self.rows_fault = str(found.rows) if found.rows else None
 
     async def _account(self, connection: Connection) -> None:
         """Record as expired what ceased to be fresh and nobody has taken: no daemon ran, or no lane had room."""

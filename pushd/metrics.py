@@ -103,7 +103,7 @@ class Metrics(Collector):
         yield _gauge(
             "config_last_reload_successful",
             "Whether the configuration could be used when it was last read.",
-            stats.config_good,
+            stats.config_fault is None,
         )
         yield _gauge(
             "config_last_reload_success_timestamp_seconds",

@@ -14,6 +14,11 @@ from pushd.postgres import STATEMENT_BOUND, Connection, bounded, brief
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.(up|down)\.sql")
 
+_ADVICE: dict[type[psycopg.Error], str] = {
+    psycopg.errors.InsufficientPrivilege: ": do it as the owner of the schema and the table, with --dsn",
+    psycopg.errors.LockNotAvailable: ": writers were busy, try again",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -74,7 +79,8 @@ async def run(connection: Connection, migration: Migration, text: str) -> None:
         async with bounded(connection, STATEMENT_BOUND), connection.transaction():
             await connection.execute(text)
     except psycopg.Error as error:
-        raise PushdError(f"{migration}: {brief(error)}; nothing of it was applied") from error
+        advice = next((what for kind, what in _ADVICE.items() if isinstance(error, kind)), "")
+        raise PushdError(f"{migration}: {brief(error)}; nothing of it was applied{advice}") from error
 
 
 async def require_all(connection: Connection) -> None:

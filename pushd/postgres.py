@@ -25,7 +25,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 STATEMENT_TIMEOUT = 10.0  # seconds, on the server; ours is a little longer, so that its answer is the one that counts
 STATEMENT_BOUND = STATEMENT_TIMEOUT + 2.0
 _CONNECT_BOUND = 20.0  # seconds for all hosts of a connection string together
-_STEADY = 5.0  # seconds that a connection has to last before the waits start over
+_STEADY = 5.0  # seconds that a session has to last before an outage is over, and the waits start over
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
 # A connection string that sets one of these itself wins.
@@ -61,24 +61,30 @@ class Session:
         """Do `work` on a connection; whenever PostgreSQL fails it, start it anew on a new one."""
         loop = asyncio.get_running_loop()
         waits, failures, since = _waits(), 0, loop.time()
+
+        def works() -> None:
+            nonlocal waits, failures
+            if failures:
+                log.info("session works again %s", pairs(session=self._purpose, after=f"{self.opened - since:.1f}s"))
+            waits, failures = _waits(), 0
+
         while True:
-            started = loop.time()
             try:
                 async with connect(self._dsn, self._purpose, blocking=self._blocking) as connection:
                     self.connected, self.opened = True, loop.time()
                     if failures:
-                        log.info(
-                            "session works again %s", pairs(session=self._purpose, after=f"{loop.time() - since:.1f}s")
-                        )
                         self._on_reconnect()
-                    started, failures = loop.time(), 0
-                    return await work(connection)
+                    # A session that can be opened need not work: the work may lack a right, and fail at once.
+                    steady = loop.call_later(_STEADY, works)
+                    try:
+                        result = await work(connection)
+                    finally:
+                        steady.cancel()
+                    works()
+                    return result
             except (psycopg.Error, OSError, TimeoutError) as error:
-                lost = self.connected
                 self.connected = False
                 self.failed, self.error = loop.time(), brief(error)
-                if lost and loop.time() - started > _STEADY:
-                    waits = _waits()
                 if not failures:
                     since = loop.time()
                 level = logging.DEBUG if failures else logging.WARNING  # once an outage is enough

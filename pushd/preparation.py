@@ -45,9 +45,8 @@ async def examine(connection: Connection, config: Config) -> tuple[Source, table
 async def prepare(connection: Connection, config: Config) -> Prepared:
     """Examine the database, take our name and what a former life under it has left, and find our endpoints."""
     source, condition = await examine(connection, config)
-    for fault in (condition.indexes, condition.rows):
-        if fault:
-            log.warning("%s", fault)
+    if condition.indexes:  # the housekeeper says what else is wrong with the table, from the start on
+        log.warning("%s", condition.indexes)
     data_expiry = config.webhook.data_expiry
     registration, silent = await enlist(connection, config.daemon.name, data_expiry)
     ledger = Ledger(registration.daemon_id, data_expiry)

@@ -30,19 +30,21 @@ class Reload:
 
     async def reload(self, pool: Pool | None) -> None:
         """Read it and put it in force, or say why not and change nothing; without a pool nothing is pushed anyway."""
-        good = False
+        fault: str | None = None
         try:
-            good = await self._put_in_force(self._read(), pool)
+            await self._put_in_force(self._read(), pool)
         except ConfigError as error:
+            fault = "; ".join(error.mistakes)
             for mistake in error.mistakes:
                 fields = pairs(mistake=mistake)
                 log.error("configuration not reloaded, the old one stays %s", fields)  # noqa: TRY400 (a line each)
         except (psycopg.Error, OSError, TimeoutError) as error:
+            fault = f"PostgreSQL is away: {brief(error)}"
             fields = pairs(error=brief(error))
             log.error("configuration not reloaded, PostgreSQL is away: reload again %s", fields)  # noqa: TRY400
-        self._stats.config_read(good=good)
+        self._stats.config_read(fault)
 
-    async def _put_in_force(self, new: Config, pool: Pool | None) -> bool:
+    async def _put_in_force(self, new: Config, pool: Pool | None) -> None:
         endpoints = await self._identified(new) if pool and new.webhook.enabled else None
         # Only now, with all that can fail behind us.
         logs.setup(new.log.level, new.log.format)
@@ -56,7 +58,6 @@ class Reload:
             added=changes.added, changed=changes.changed, removed=changes.removed, rows_let_go=changes.let_go
         )
         log.info("configuration reloaded %s", fields)
-        return True
 
     async def _identified(self, new: Config) -> dict[int, Endpoint]:
         """The endpoints by their ids in the ledger, which those that are new there get now."""

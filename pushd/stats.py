@@ -73,7 +73,7 @@ class Stats:
     found_by_sweep: int = 0
     reconnects: int = 0
     pruned: int = 0
-    config_good: bool = True  # whether the configuration could be used when it was last read
+    config_fault: str | None = None  # why the configuration could not be used when it was last read
     config_used_at: float = field(default_factory=time.time)  # when the one in use was read, epoch seconds
 
     def know(self, names: Iterable[str]) -> None:
@@ -81,10 +81,10 @@ class Stats:
         for name in names:
             self.endpoints.setdefault(name, EndpointStats())
 
-    def config_read(self, *, good: bool) -> None:
-        """Note that the configuration has been read again, and whether it is in use now."""
-        self.config_good = good
-        if good:
+    def config_read(self, fault: str | None) -> None:
+        """Note that the configuration has been read again, and what keeps it from being in use now."""
+        self.config_fault = fault
+        if fault is None:
             self.config_used_at = time.time()
 
     def reconnected(self) -> None:

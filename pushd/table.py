@@ -59,7 +59,13 @@ async def inspect(connection: Connection, source: config.Source) -> Source:
     parameters = {"table": source.table, "timezone": source.timezone, "columns": list(_COLUMNS)}
     try:
         found = await query(connection, "inspect", parameters)
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidName, psycopg.errors.SyntaxError) as error:
+    except psycopg.errors.InsufficientPrivilege as error:  # pushd.watch grants it, but whoever ran that could not
+        schema = source.table.rpartition(".")[0]
+        grant = f"grant usage on schema {schema} to {connection.info.user};"
+        raise SchemaError(
+            f"source.table {source.table}: {brief(error)}: as the schema's owner, run  {grant}"
+        ) from error
+    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError) as error:
         raise SchemaError(f"source.table {source.table}: {brief(error)}") from error
     if not found:
         raise SchemaError(f"source.table {source.table}: no such table in this database")

@@ -77,6 +77,8 @@ class Vitals:
             calm=parts.settler.calm.is_set(),
             unsettled=len(parts.settler),
             trigger_fault=parts.housekeeper.trigger_fault,
+            rows_fault=parts.housekeeper.rows_fault,
+            config_fault=self.stats.config_fault,
             lanes=[_lane(track, self.stats.endpoints[name], now) for name, track in self.tracks.items()],
             pushed=self.stats.pushed,
         )

@@ -73,6 +73,30 @@ def test_missing_configuration_exits_78(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_folder_that_is_closed_to_us_is_no_traceback(tmp_path: Path) -> None:
+    """Root's, in which a command is run as the service's user; and the service's, for anybody else."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    script = (
+        "import os, pathlib, sys\n"
+        "from pushd import configfile\n"
+        "from pushd.errors import ConfigError\n"
+        "os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "configfile.PLACES = (pathlib.Path('config.toml'), *map(pathlib.Path, sys.argv[2:]))\n"
+        "try:\n    configfile.load(None, {})\nexcept ConfigError as error:\n    print(error)\n"
+    )
+    says = {
+        (): "no configuration found",
+        (str(closed / "service.toml"),): f"{closed}/service.toml: cannot be read: permission denied: do it as one who",
+    }
+    for places, expected in says.items():
+        done = subprocess.run(
+            [sys.executable, "-c", script, closed, *places], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.stdout.startswith(expected), done.stderr
+
+
 def test_check_names_the_endpoints(config: Path) -> None:
     """Without touching the database."""
     done = pushctl("check", "-c", config, environ={"PUSHD_DATABASE_DSN": "host=/nowhere"})
@@ -89,11 +113,12 @@ def test_check_connect_changes_nothing(config: Path, database: Database) -> None
 
 
 def test_check_connect_without_a_server_exits_1(config: Path) -> None:
-    """One line with PostgreSQL's own reason."""
+    """A line with PostgreSQL's own reason, and one with what to do."""
     done = pushctl("check", "--connect", "-c", config, environ={"PUSHD_DATABASE_DSN": "host=/nowhere"})
     assert done.returncode == 1
-    assert done.stderr.startswith("pushctl: database: ")
-    assert len(done.stderr.splitlines()) == 1
+    reason, advice = done.stderr.splitlines()
+    assert reason.startswith("pushctl: database: ")
+    assert advice.startswith("pushctl: see that the primary runs")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +199,15 @@ def test_failed_migration_leaves_nothing_of_it(empty_database: Database) -> None
     assert empty_database.execute("select max(version) from pushd.migration") == [(3,)]
 
 
+def test_migration_by_who_may_not_says_who_may(config: Path, database: Database) -> None:
+    """The daemon's own role, which the configuration has, is not the one."""
+    done = pushctl("migrate", "-c", config, "--down")
+    assert done.returncode == 1
+    assert "permission denied" in done.stderr
+    assert done.stderr.endswith("do it as the owner of the schema and the table, with --dsn\n")
+    assert database.execute("select max(version) from pushd.migration") == [(4,)]
+
+
 def test_two_that_start_at_once_do_not_collide(empty_database: Database) -> None:
     """One waits for the other."""
     commands = [
@@ -196,5 +230,6 @@ def test_lock_that_is_not_granted_is_given_up_quickly(database: Database) -> Non
         done = pushctl("migrate", "--dsn", database.dsn, "--down")
         assert done.returncode == 1
         assert "lock timeout" in done.stderr
+        assert done.stderr.endswith("nothing of it was applied: writers were busy, try again\n")
         writer.execute("commit")
     assert database.execute("select max(version) from pushd.migration") == [(4,)]

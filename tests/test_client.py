@@ -51,6 +51,23 @@ async def test_daemon_that_is_not_ready_says_why(tmp_path: Path, start_daemon: S
     assert done.returncode == 1
     assert "ready    no" in done.stdout
     assert "waiting for PostgreSQL" in done.stdout
+    assert "pushctl doctor says how" in done.stdout
+
+
+async def test_endpoint_that_refuses_is_a_case_for_a_sample(
+    tmp_path: Path, database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """It can be connected to, which is all that the doctor looks at unless it may push."""
+
+    async def refuse(_: Receiver, __: web.Request, ___: bytes) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    receiver.answer = refuse
+    daemon = await start_daemon([receiver.url()], max_retries=2, retry_interval="10ms")
+    database.insert()
+    await database.until("select state from pushd.history", [("failed",)])
+    done = pushctl("status", "-c", await config_for(daemon, tmp_path))
+    assert "pushctl doctor --push says how" in done.stdout
 
 
 def test_nobody_there_is_one_line(tmp_path: Path) -> None:

@@ -108,6 +108,26 @@ def test_every_loud_line_is_in_the_runbook_and_no_other() -> None:
     assert documented == set(loud_lines()) | table_faults
 
 
+def test_every_reason_is_in_the_runbook_and_no_other() -> None:
+    """By its code, with the words that it begins with; and the page has a word for each in Chinese."""
+    source = (ROOT / "pushd" / "health.py").read_text("utf-8")
+    codes = set(re.findall(r'Finding\(\s*"(\w+)"', source))
+    table = rows(OPERATIONS.read_text("utf-8"), "Reasons and warnings")
+    assert {line[0].strip("`") for line in table} == codes
+    words = source + (ROOT / "pushd" / "table.py").read_text("utf-8")
+    begins = [part for line in table for part in line[1].strip("`").split("…") if part.strip()]
+    assert [part for part in begins if part.strip() not in words] == []
+    chinese = (ROOT / "pushd" / "page" / "words.js").read_text("utf-8").rpartition("reason: {")[2]
+    assert set(re.findall(r'(\w+): "', chinese)) == codes
+
+
+def test_every_session_is_in_the_runbook_and_no_other() -> None:
+    """By the purpose that the log and pg_stat_activity name it by."""
+    source = (ROOT / "pushd" / "daemon.py").read_text("utf-8")
+    documented = {line[0].strip("`") for line in rows(OPERATIONS.read_text("utf-8"), "Sessions")}
+    assert documented == set(re.findall(r'_session\("(\w+)"', source))
+
+
 def test_every_alert_is_in_the_runbook_and_no_other() -> None:
     """By its name."""
     alerts = re.findall(r"- alert: (\w+)", (ROOT / "dashboards" / "alerts.yml").read_text("utf-8"))

@@ -262,6 +262,7 @@ async def test_plain_server_behind_https_is_a_tls_error(database: Database, tmp_
     assert finding.verdict is Verdict.FAILED
     assert finding.found.startswith("tls: ")
     assert "certificate" in str(finding.fix)
+    assert "update-ca-certificates" in str(finding.fix)
 
 
 async def test_refusal_of_a_sample_is_a_failure_with_advice(

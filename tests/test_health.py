@@ -67,6 +67,7 @@ def test_database_that_is_away_is_one_reason() -> None:
             {"settle": Loop(NOW - 99, due=NOW - 15), "unsettled": 3},
             "3 outcomes cannot be written: no sign of it for 15 s",
         ),
+        ({"rows_fault": "row level security is on"}, "row level security is on"),
         ({"calm": False, "unsettled": 20_000, "settle": _MOVED}, "nothing is claimed until more of 20000 outcomes"),
         ({"lease_holds": False}, "the lease has run out"),
     ],
@@ -127,6 +128,15 @@ def test_trigger_and_lesser_sessions_are_warnings() -> None:
     verdict = judge(but(trigger_fault="the trigger is missing", others=[("bell", broken()), ("keep", _MOVED)]), NOW)
     assert verdict.ready
     assert [each.code for each in verdict.warnings] == ["trigger", "session"]
+
+
+def test_refused_configuration_is_a_warning() -> None:
+    """The old one is as good as it was; but whoever restarts now is in for a surprise."""
+    verdict = judge(but(config_fault="config.toml:3: no"), NOW)
+    assert verdict.ready
+    assert list(map(str, verdict.warnings)) == [
+        "the configuration was not reloaded, the old one stays: config.toml:3: no"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,21 @@ def test_table_says_when_there_may_be_more(config: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--row", "99"], "nothing is recorded of that\n"),
+        (["--endpoint", "a.exmaple"], "a.exmaple is none of the configuration, which has a.example/hook\n"),
+    ],
+)
+def test_nothing_found_is_said(config: Path, options: list[str], says: str) -> None:
+    """An empty table might be a mistyped name."""
+    done = pushctl("history", "-c", config, *options)
+    assert done.returncode == 0
+    assert done.stderr.endswith(says)
+
+
 def test_row_is_found_by_its_time_and_without_it(config: Path, ledger: Database) -> None:
     """By the time of the row in the watched table; when that was changed since, in all of the ledger."""
     row_id = ledger.insert()

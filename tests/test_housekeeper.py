@@ -77,3 +77,19 @@ async def test_trigger_that_is_taken_off_and_put_back_is_noticed(
     await receiver.until_accepted([row_id], within=2)
     database.execute("select pushd.watch('ocr_wallet_info')")
     await daemon.line("the trigger is as it should be again", within=15)
+
+
+async def test_row_security_that_hides_every_row_is_a_reason_to_be_unready(
+    database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """Nothing else would tell: no statement fails, and no row is found. Mended, rows come, and it is ready again."""
+    daemon = await start_daemon([receiver.url()])
+    database.execute("alter table ocr_wallet_info enable row level security")
+    await daemon.line("ERROR row level security is on for public.ocr_wallet_info", within=15)
+    status, body = await daemon.get("/readyz")
+    assert (status, "create policy pushd_sees_all" in body.decode()) == (503, True)
+    row_id = database.insert()
+    database.execute("create policy pushd_sees_all on ocr_wallet_info for select to pushd_daemon using (true)")
+    await daemon.line("rows can be seen again", within=15)
+    await receiver.until_accepted([row_id])
+    assert (await daemon.get("/readyz"))[0] == 200

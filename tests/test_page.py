@@ -121,7 +121,7 @@ async def test_language_is_the_persons(scene: DaemonProcess, browser: Browser) -
     await browser.until("document.getElementById('state').textContent", "就绪")
     assert await browser.value("document.documentElement.lang") == "zh-CN"
     assert "最近的推送" in await browser.text("#deliveries")
-    assert "有接收端不接收数据" in await browser.text("#warnings")
+    assert "有端点不接收数据" in await browser.text("#warnings")
     await browser.value("document.getElementById('language').click()")
     await browser.until("document.getElementById('state').textContent", "Ready")
     assert await browser.value("document.documentElement.lang") == "en"

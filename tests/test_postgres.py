@@ -1,6 +1,7 @@
 """Sessions that come back for ever, and statements that cannot hang."""
 
 import asyncio
+import logging
 from importlib.resources import files
 from typing import NoReturn
 
@@ -50,6 +51,30 @@ async def test_lost_session_is_opened_again(database: Database) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_session_whose_work_fails_at_once_does_not_work_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It can be opened, and lacks a right: one line when that begins, and one when the work has gone on for a while."""
+    monkeypatch.setattr("pushd.postgres._STEADY", 0.2)
+    caplog.set_level(logging.INFO, "pushd.postgres")
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await connection.execute("select" if tries > 3 else "select id from ocr_wallet_info for update")
+        await connection.execute("select pg_sleep(0.5)")
+        assert "session works again" in caplog.messages[-1]
+
+    async with asyncio.timeout(15):
+        await Session(database.daemon_dsn, "work", lambda: None).run(work)
+    assert tries == 4
+    assert [message.split(",")[0].split(" session=")[0] for message in caplog.messages] == [
+        "session failed",
+        "session works again",
+    ]
 
 
 async def test_notifications_are_heard_while_waiting_and_while_asking(database: Database) -> None:

@@ -184,7 +184,15 @@ async def test_bad_file_keeps_the_old_configuration_and_says_which_line(
     assert "MONOTONIC_USEC=" in await daemon.told("^RELOADING=1\n")
     await receiver.until_accepted([database.insert()])
     assert "pushd_config_last_reload_successful 0.0" in (await daemon.get("/metrics"))[1].decode()
+    told = "the configuration was not reloaded, the old one stays: "
+    status, body = await daemon.get("/readyz")
+    assert (status, told in body.decode(), "config.toml:3: webhook.retry_intervall" in body.decode()) == (
+        200,
+        True,
+        True,
+    )
     await reloaded(daemon, good)
+    assert told not in (await daemon.get("/readyz"))[1].decode()
     assert "pushd_config_last_reload_successful 1.0" in (await daemon.get("/metrics"))[1].decode()
     assert [state for state in daemon.states if state == "READY=1"] == ["READY=1"] * 3
 

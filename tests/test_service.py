@@ -138,6 +138,9 @@ def test_install_lays_out_a_root(root: Path) -> None:
     user, *_, shell = (root / "etc/passwd").read_text("utf-8").strip().split(":")
     assert (user, shell) == ("pushd", "/usr/sbin/nologin")
     assert f"next: edit {root}/etc/pushd/config.toml" in done.stdout
+    (tried,) = re.findall(r"try it:  runuser -u pushd -- (\S+) check --connect -c (\S+)", done.stdout)
+    assert Path(tried[0]).is_file()
+    assert tried[1] == f"{root}/etc/pushd/config.toml"
     assert "systemctl enable --now pushd.service" in done.stdout
 
 

@@ -131,8 +131,8 @@ def test_endpoint_that_is_known_already_keeps_its_counters() -> None:
 def test_bad_configuration_leaves_the_time_of_the_one_in_use() -> None:
     """Only a good one is in use."""
     stats = Stats({}, config_used_at=1.0)
-    stats.config_read(good=False)
-    assert (stats.config_good, stats.config_used_at) == (False, 1.0)
-    stats.config_read(good=True)
-    assert stats.config_good
+    stats.config_read("config.toml:3: no")
+    assert (stats.config_fault is None, stats.config_used_at) == (False, 1.0)
+    stats.config_read(None)
+    assert stats.config_fault is None
     assert stats.config_used_at > 1.0

@@ -208,6 +208,14 @@ async def test_command_tells_it_for_people_and_for_machines(config: Config, data
 
 
 @pytest.mark.usefixtures("config")
+@pytest.mark.parametrize(("age", "says"), [(0, "would be sent:"), (7200, "would be sent, were it fresh:")])
+def test_command_does_not_promise_what_is_stale(age: int, says: str, database: Database, tmp_path: Path) -> None:
+    """The envelope is shown all the same."""
+    shown = pushctl("explain", "-c", tmp_path / "config.toml", str(database.insert_aged(age)))
+    assert says in shown.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("config")
 def test_command_exits_1_for_a_row_that_nobody_knows(tmp_path: Path) -> None:
     """And says that it may not have been committed."""
     done = pushctl("explain", "-c", tmp_path / "config.toml", "999999")

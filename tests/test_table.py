@@ -159,3 +159,14 @@ async def test_table_that_took_the_place_of_the_watched_one_is_noticed(
     database.execute("create table ocr_wallet_info (like former)")
     with pytest.raises(PushdError, match=r"another table is called public\.ocr_wallet_info now"):
         await condition(connection, source, "public.ocr_wallet_info")
+
+
+async def test_schema_that_is_closed_to_us_is_told_with_its_fix(database: Database, connection: Connection) -> None:
+    """Whoever ran pushd.watch may have been no one to grant it, and then PostgreSQL only warns; what is said helps."""
+    database.execute("create schema closed; create table closed.ocr_wallet_info (like ocr_wallet_info)")
+    database.execute("select pushd.watch('closed.ocr_wallet_info'); revoke usage on schema closed from pushd_daemon")
+    source = config.Source(table="closed.ocr_wallet_info")
+    with pytest.raises(SchemaError, match="permission denied for schema closed: as the schema's owner, run") as refused:
+        await inspect(connection, source)
+    database.execute(str(refused.value).partition(", run  ")[2])
+    await inspect(connection, source)

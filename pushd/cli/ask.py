@@ -57,7 +57,14 @@ def _in_short(seen: dict[str, Any]) -> list[tuple[str, str]]:
         ("LISTEN", f"{'ok' if seen['listening'] else 'down'}; the doorbell is {seen['doorbell']}"),
         ("backlog", f"{figures['backlog']} rows queued, {figures['unsettled']} outcomes to be written"),
         ("pushed", f"{figures['delivered']}, " + ("none yet" if last is None else f"the last {span(last)} ago")),
+        *_remedy({finding["code"] for finding in (*seen["reasons"], *seen["warnings"])}),
     ]
+
+
+def _remedy(codes: set[str]) -> list[tuple[str, str]]:
+    # An endpoint that refuses rows can be connected to all the same: only a sample tells.
+    push = " --push" if "endpoint" in codes else ""
+    return [("mend it", f"pushctl doctor{push} says how")] if codes else []
 
 
 @click.command()
@@ -94,7 +101,7 @@ def _show(story: Story) -> None:
         of_ledger = [("error", chapter.error)] if chapter.error else []
         display.show_lines([*of_ledger, ("next", what_next(chapter, prospect))])
     if story.body:
-        click.echo("\nwould be sent:")
+        click.echo("\nwould be sent:" if story.prospect.fresh else "\nwould be sent, were it fresh:")
         display.show_json(orjson.loads(story.body))
 
 

@@ -12,7 +12,7 @@ import uvloop
 from click.shell_completion import CompletionItem
 from pydantic import SecretStr
 
-from pushd import configfile, postgres
+from pushd import configfile, postgres, refusal
 from pushd.config import Config, Endpoint
 from pushd.errors import PushdError, SchemaError
 
@@ -79,13 +79,18 @@ async def with_database(
     dsn: SecretStr, work: Callable[[postgres.Connection], Awaitable[Result]], *, blocking: bool = False
 ) -> Result:
     """Do `work` on a session of its own; PushdError with PostgreSQL's reason when it fails."""
+    let_in = False
     try:
         async with postgres.connect(dsn.get_secret_value(), "pushctl", blocking=blocking) as connection:
+            let_in = True
             return await work(connection)
     except BrokenPipeError:  # nobody reads on what we print; the shell's business
         raise
     except (psycopg.Error, OSError, TimeoutError) as error:
-        raise PushdError(f"database: {postgres.brief(error)}") from error
+        lines = [f"database: {postgres.brief(error)}"]
+        if not let_in:
+            lines.append(refusal.remedy(str(error), dsn.get_secret_value()))
+        raise PushdError("\n".join(lines)) from error
 
 
 async def ask_database(config: Config, work: Callable[[postgres.Connection], Awaitable[Result]]) -> Result:

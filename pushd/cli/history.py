@@ -14,7 +14,7 @@ import click
 from pushd import history as deliveries
 from pushd.cli import display
 from pushd.cli.frame import RowId, ask_database, complete, config_option, endpoint_option, json_option, load
-from pushd.config import parse_duration
+from pushd.config import Config, parse_duration
 from pushd.history import COLUMNS, COUNTS, STATES, Ago, Moment, Question
 from pushd.postgres import Connection
 
@@ -85,6 +85,8 @@ def history(  # noqa: PLR0913 (an argument for each option)
                 return
             found = [row async for page in pages for row in page]
         show(COLUMNS, found)
+        if not found:
+            click.echo(_nothing(config, endpoint), err=True)
         if len(found) == most:
             click.echo(f"the newest {most}: there may be more, with --limit or --all", err=True)
 
@@ -97,6 +99,15 @@ def history(  # noqa: PLR0913 (an argument for each option)
             display.show_table([name.replace("_", " ") for name in columns], rows)
 
     complete(ask_database(config, work))
+
+
+def _nothing(config: Config, endpoint: str | None) -> str:
+    names = [each.name for each in config.webhook.endpoints]
+    if endpoint is None or endpoint in names:
+        return "nothing is recorded of that"
+    return (
+        f"nothing is recorded of that; {endpoint} is none of the configuration, which has {', '.join(names) or 'none'}"
+    )
 
 
 async def _export(pages: AsyncIterable[Sequence[deliveries.Row]]) -> None:

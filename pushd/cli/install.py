@@ -34,7 +34,9 @@ def install_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
     if folder := service.hidden(sys.executable, str(Path(sys.executable).resolve())):
         click.echo(f"warning: the service does not see {folder}, where its Python is: install it and pushd in /opt")
     config = place.config
-    click.echo(f"next: edit {config}, and try it:  pushctl check --connect -c {config}")
+    pushctl = Path(sys.executable).with_name("pushctl")  # it need not be on the path
+    # As the one whom the daemon will be: the file is closed to others, and PostgreSQL may be, too.
+    click.echo(f"next: edit {config}, and try it:  runuser -u {service.USER} -- {pushctl} check --connect -c {config}")
     click.echo(f"then: systemctl enable --now {place.unit}   (after an update: systemctl restart {place.unit})")
 
 

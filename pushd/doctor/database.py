@@ -15,12 +15,13 @@ from pushd.doctor.finding import Finding, Verdict
 from pushd.errors import PushdError
 from pushd.listener import require_sessions
 from pushd.postgres import Connection, bounded, brief, connect, query
+from pushd.refusal import remedy
 from pushd.source import Source
 
 _BOUND = 10.0  # seconds for one check
 _CLOCKS_DIFFER = 1.0  # seconds
 _QUEUE_FILLS, _QUEUE_FULL = 0.05, 0.5  # from the latter on the trigger does not notify any more
-_NO_SERVER = "see that the primary runs, that it can be reached from here, and that database.dsn leads to it"
+_PRIMARY = "promote it, or name the primary in database.dsn"
 _FUNCTION = re.compile(r"create or replace function pushd\.(\w+)\(.*?\bas \$\$(.*?)\$\$;", re.DOTALL)
 
 
@@ -84,7 +85,8 @@ async def _make(name: str, check: _Check, patient: _Patient) -> Finding:
     except PushdError as error:
         result = _failed(str(error))
     except (psycopg.Error, OSError, TimeoutError) as error:
-        result = _failed(brief(error), _NO_SERVER if name == "server" else None)
+        dsn = patient.config.database.dsn.get_secret_value()
+        result = _failed(brief(error), remedy(str(error), dsn) if name == "server" else None)
     return Finding(name, result.verdict, result.found, result.fix)
 
 
@@ -99,7 +101,7 @@ async def _server(_: _Patient, connection: Connection) -> _Result:
     ((version, _, standby, role, name, _, _),) = await query(connection, "server", {})
     where = f"PostgreSQL {version} on {connection.info.host or 'this host'}, database {name}, as {role}"
     if standby:
-        return _failed(f"{where}: a standby, where nothing can be written", _NO_SERVER)
+        return _failed(f"{where}: a standby, where nothing can be written", _PRIMARY)
     return _Result(f"{where}; it is the primary")
 
 

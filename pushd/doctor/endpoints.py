@@ -48,7 +48,10 @@ def _advice(attempt: Attempt) -> str:
         case "dns":
             return "mend the host in webhook.urls, or the name server in /etc/resolv.conf"
         case "tls":
-            return "mend the receiver's certificate (name, date, authority), or trust its authority on this host"
+            return (
+                "mend the receiver's certificate (name, date, authority); an authority of your own goes into "
+                "/usr/local/share/ca-certificates: update-ca-certificates, and restart pushd"
+            )
         case "connect":
             return "start the receiver, or mend host and port in webhook.urls, or open the firewall"
         case _:

@@ -26,7 +26,7 @@ const WORDS = {
   zh: {
     skip: "跳到推送记录", pause: "暂停", go_on: "继续", figures: "数据", findings: "存在的问题",
     ready: "就绪", not_ready: "未就绪", silent: "守护进程没有应答",
-    endpoints: "接收端", minutes: "最近十分钟，每格五秒。", deliveries: "最近的推送",
+    endpoints: "端点", minutes: "最近十分钟，每格五秒。", deliveries: "最近的推送",
     search: "行 ID 或钱包代码",
     memory: "这里只保留守护进程启动以来最近的推送。更早的记录请用：pushctl history",
     undelivered: "未送达", delivered_list: "已送达", none: "无。",
@@ -40,17 +40,18 @@ const WORDS = {
     since: (span, count) => `已有 ${span}未接收任何数据，共尝试 ${count} 次：`, last_error: "最近的错误：",
     per_second: (most) => `推送数，最高 ${most}/秒`, responses: (mean, most) => `响应时间，平均 ${mean}，最长 ${most}`,
     no_responses: "没有响应",
-    time: "结束时间", row: "行", wallet_code: "钱包代码", nick: "昵称", endpoint: "接收端", outcome: "结果",
+    time: "结束时间", row: "行", wallet_code: "钱包代码", nick: "昵称", endpoint: "端点", outcome: "结果",
     attempts: "尝试次数", answer: "应答", took: "耗时", age: "数据年龄",
     about: (of, up) => `pushd ${of.version}，已运行 ${up}。${of.status}`,
     units: ["秒", "分钟", "小时", "天"],
     // The daemon's own words follow in English; these say what kind of thing it is.
     reason: {
-      database: "无法连接 PostgreSQL", listen: "LISTEN 已断开，只能靠扫描发现新行", heartbeat: "无法写入台账，心跳失败",
-      settle: "推送结果无法写入", outcomes: "待写入的结果过多，暂停认领", claim: "无法认领新行", sweep: "无法扫描遗漏的行",
+      database: "无法连接 PostgreSQL", listen: "LISTEN 已断开，只能靠清扫发现新行", heartbeat: "无法写入账本，心跳失败",
+      settle: "推送结果无法写入", outcomes: "待写入的结果过多，暂停认领", claim: "无法认领新行", sweep: "无法清扫遗漏的行",
       lease: "租约已过期，暂停推送", starting: "正在启动", stopping: "正在停止", hangs: "有循环停滞，请重启守护进程",
-      disabled: "webhook.enabled 为 false，不推送", trigger: "触发器缺失或异常，只能靠扫描发现新行",
-      session: "有数据库会话断开", endpoint: "有接收端不接收数据", behind: "有接收端跟不上",
+      disabled: "webhook.enabled 为 false，不推送", trigger: "触发器缺失或异常，只能靠清扫发现新行",
+      rows: "行级安全策略使 pushd 看不到任何行", config: "配置未能重新加载，仍使用旧配置",
+      session: "有数据库会话断开", endpoint: "有端点不接收数据", behind: "有端点跟不上",
     },
   },
 };
