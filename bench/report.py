@@ -35,7 +35,7 @@ class Words:
 
     file: str
     goals: tuple[str, ...]
-    writers: str
+    writers: tuple[str, ...]
     ways: tuple[str, ...]
     commits: str
     goal_name: Callable[[int], str]
@@ -45,7 +45,7 @@ LANGUAGES = (
     Words(
         "README.md",
         ("`make bench`", "measured", "to reach"),
-        "{} writers",
+        ("1 writer", "8 writers", "32 writers"),
         (
             "without a trigger, commits/s",
             "our trigger, no daemon",
@@ -58,7 +58,7 @@ LANGUAGES = (
     Words(
         "README.zh-CN.md",
         ("`make bench`", "测得", "目标"),
-        "{} 个写入者",
+        ("1 个写入者", "8 个写入者", "32 个写入者"),
         (
             "没有触发器，每秒提交数",
             "我们的触发器，无守护进程",
@@ -112,7 +112,7 @@ def goals(figures: Figures, words: Words) -> str:
 
 def inserts(figures: Figures, words: Words) -> str:
     """Answer the table of what is left to writers."""
-    head = (words.commits, *(words.writers.format(writers) for writers in _WRITERS))
+    head = (words.commits, *words.writers)
     rows = []
     for way, name in zip(WAYS, words.ways, strict=True):
         cells = [

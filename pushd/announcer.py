@@ -37,7 +37,7 @@ async def announce(vitals: Vitals) -> None:
                 log.error("the watchdog is not told any more, it will restart us %s", pairs(reason=hanging[0]))
             hung = bool(hanging)
         if states:
-            notify("\n".join(states))
+            notify("\n".join(states), bound=0.0)  # soon it is told again, or something newer
         await asyncio.sleep(min(_EVERY, watchdog / 3) if watchdog else _EVERY)
 
 

@@ -58,19 +58,24 @@ def find(environ: Mapping[str, str]) -> Path:
     if named := environ.get("PUSHD_CONFIG"):
         return Path(named)
     for place in PLACES:
-        if _may_be_there(place):
+        if _is_there(place):
             return place
     looked = ", ".join(str(place) for place in PLACES)
     raise ConfigError([f"no configuration found: name one with -c FILE or $PUSHD_CONFIG (looked for {looked})"])
 
 
-def _may_be_there(place: Path) -> bool:
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; one that may not be looked at is, and whoever reads it says why he cannot.
+
+    But for a working folder that is closed to us, such as root's after `runuser -u pushd`: it holds nothing for us.
+    """
     try:
-        return place.exists()
-    except PermissionError:
-        # A working folder closed to us, such as root's after `runuser -u pushd`, holds nothing for us; the
-        # service's folder may well, and reading the file says who may.
-        return place.is_absolute()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return path.is_absolute()
+    return True
 
 
 def _read(path: Path) -> str:
@@ -162,7 +167,7 @@ def _take_secret_files(document: dict[str, Any], origins: dict[_Path, str], envi
             continue
         if named is not None:
             file = Path(str(named))
-        elif credential and credential.exists() and (table, key) not in origins:  # a variable wins over both
+        elif credential and _is_there(credential) and (table, key) not in origins:  # a variable wins over both
             if key in values:
                 mistakes.append(f"{table}.{key}: stands beside the credential {credential.name}; keep one of them")
                 continue
@@ -171,7 +176,7 @@ def _take_secret_files(document: dict[str, Any], origins: dict[_Path, str], envi
             continue
         try:
             values[key] = file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that no file can have
             mistakes.append(f"{table}.{key}_file: {file} cannot be read: {error}")
         origins[table, key] = str(file)
     return mistakes

@@ -195,10 +195,13 @@ class Daemon:
                 given_up = await prepared.ledger.retire(connection)
                 await call(connection, prepared.source.channel)
         except (psycopg.Error, OSError, TimeoutError) as error:
-            log.warning(
-                "not all outcomes are written, those rows will be pushed again by whoever comes next %s",
-                pairs(outcomes=len(settler), claims=left, error=brief(error)),
-            )
+            if left or len(settler):
+                log.warning(
+                    "not all outcomes are written, those rows will be pushed again by whoever comes next %s",
+                    pairs(outcomes=len(settler), claims=left, error=brief(error)),
+                )
+            else:
+                log.info("PostgreSQL is away, and nothing was left to be written %s", pairs(error=brief(error)))
         else:
             log.info("ledger up to date %s", pairs(expired=given_up.expired, released=given_up.released))
 

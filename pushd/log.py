@@ -122,15 +122,13 @@ class Handler(logging.StreamHandler[TextIO]):
             self._lines.append(self.format(record) + self.terminator)
         except Exception:  # noqa: BLE001 (as every handler of logging: a bad line must not end the program)
             self.handleError(record)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
         if record.levelno >= logging.WARNING:
             self.flush()
         elif len(self._lines) == 1:
-            loop.call_later(_GATHER, self.flush)
+            try:
+                asyncio.get_running_loop().call_later(_GATHER, self.flush)
+            except RuntimeError:
+                self.flush()
 
     def flush(self) -> None:
         """Write what there is."""
@@ -144,6 +142,7 @@ class Handler(logging.StreamHandler[TextIO]):
 
 def setup(level: str, form: Literal["text", "json"]) -> None:
     """Send the lines of pushd, and warnings of its libraries, to standard error."""
+    flush()  # by what has been in force; and what is said from here on comes after it
     journald = _is_journal(sys.stderr.fileno())
     # Not one of our lines names a thread, a process, a task or a place in the code: not to look for them saves time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

@@ -11,7 +11,7 @@ the `Settler`, which has one too.
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pushd.config import Endpoint, shown
 from pushd.event import Attempt, Key, Outcome, Settlement, envelope
@@ -44,6 +44,7 @@ class Pipeline:
         stats: Stats,
     ) -> None:
         self.tracks: dict[int, Track] = {}  # by the endpoint's id; they come and go with the configuration
+        self.leaving: list[Track] = []  # those that are gone from it, with an attempt under way
         self._data_expiry = data_expiry
         self._lease = lease
         self._settler = settler
@@ -92,6 +93,8 @@ class Pipeline:
                 self._settle(Settlement(job.delivery, Outcome.FAILED, job.attempts, job.last, now), track.endpoint)
             else:
                 self._settle(Settlement(job.delivery, Outcome.FILTERED, 0, _DISMISSED, now))
+        if track.lane:
+            self.leaving.append(track)
         self._look_whether_idle()
         return len(waiting)
 
@@ -106,18 +109,17 @@ class Pipeline:
                 return
             job = track.lane.take(loop.time())
             if job is not None:
-                await self._attempt(track, job)
+                await self._attempt(track, job, loop.time)
 
-    async def _attempt(self, track: Track, job: Job) -> None:
+    async def _attempt(self, track: Track, job: Job, clock: Callable[[], float]) -> None:
         """Make one attempt of a job that is still fresh; afterwards it has an outcome, or waits for its next turn."""
-        loop = asyncio.get_running_loop()
-        delivery, now = job.delivery, loop.time()
+        delivery, now = job.delivery, clock()
         if not is_fresh(delivery, self._data_expiry, now):
             self._end(track, job, Outcome.FAILED if job.attempts else Outcome.EXPIRED, now)
             return
         attempt = await track.webhook.post(envelope(delivery.row, delivery.age(now)), delivery.webhook_id)
         tried = Job(delivery, job.attempts + 1, attempt)
-        now = loop.time()
+        now = clock()
         self._stats.attempted(delivery, attempt, now)
         decision = decide(
             attempt,
@@ -143,6 +145,8 @@ class Pipeline:
         if track.lane.wants_sweep:
             self._inbox.wake()
         if not track.lane:
+            if track in self.leaving:
+                self.leaving.remove(track)
             self._look_whether_idle()
 
     def _settle(self, settlement: Settlement, endpoint: Endpoint | None = None) -> None:
@@ -167,12 +171,12 @@ class Pipeline:
         return len(gone)
 
     def _look_whether_idle(self) -> None:
-        if not any(each.lane for each in self.tracks.values()):
+        if not any(each.lane for each in (*self.tracks.values(), *self.leaving)):
             self._idle.set()
 
     def abandon(self) -> int:
         """Forget the deliveries that have no outcome, when nothing runs any more; answers how many there were."""
-        left = [job.delivery for track in self.tracks.values() for job in track.lane.empty()]
+        left = [job.delivery for track in (*self.tracks.values(), *self.leaving) for job in track.lane.empty()]
         for delivery in left:
             self._stats.released(delivery)
         return len(left)

@@ -28,7 +28,8 @@ class Pool:
     def __init__(self, pipeline: Pipeline, tasks: asyncio.TaskGroup) -> None:
         self._pipeline = pipeline
         self._tasks = tasks
-        self._pushers: dict[tuple[int, int], asyncio.Task[None]] = {}  # by endpoint and number
+        # By track and number: an endpoint that comes back gets a new track, its former pushers end with the old one.
+        self._pushers: dict[tuple[Track, int], asyncio.Task[None]] = {}
         self._clients: dict[asyncio.Task[None], None] = {}
         self._retired: dict[int, asyncio.Event] = {}  # by endpoint: set when its client is not the one to use any more
 
@@ -59,6 +60,7 @@ class Pool:
             tracks[id_].change(endpoint, clients[id_])
         for id_, endpoint in new.items():
             self._pipeline.welcome(Track(id_, endpoint, clients[id_]))
+        self._pushers = {place: task for place, task in self._pushers.items() if not task.done()}
         for id_ in clients:
             self._man(tracks[id_])
         for retired in former:
@@ -68,9 +70,8 @@ class Pool:
     def _man(self, track: Track) -> None:
         """Have a task for each pusher that ought to be there and is not."""
         for number in range(track.pushers):
-            former = self._pushers.get((track.id, number))
-            if former is None or former.done():
-                self._pushers[track.id, number] = self._tasks.create_task(
+            if (track, number) not in self._pushers:
+                self._pushers[track, number] = self._tasks.create_task(
                     self._pipeline.push(track, number), name=f"push {track.endpoint.name} {number}"
                 )
 

@@ -169,14 +169,15 @@ async def hear(connection: Connection, on_notification: Callable[[str, str], Non
     comes while something else is asked of the connection, psycopg tells its notify handlers.
     """
     loop, descriptor = asyncio.get_running_loop(), connection.fileno()
+    encoding = connection.info.encoding
     broken: asyncio.Future[None] = loop.create_future()
 
     def read() -> None:
         try:
             connection.pgconn.consume_input()
             while said := connection.pgconn.notifies():
-                on_notification(said.relname.decode(), said.extra.decode())
-        except psycopg.Error as error:
+                on_notification(said.relname.decode(encoding), said.extra.decode(encoding, "replace"))
+        except Exception as error:  # noqa: BLE001 (raised below: a reader that fails would only be told to the loop)
             loop.remove_reader(descriptor)
             broken.set_exception(error)
 

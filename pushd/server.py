@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from pushd import config
@@ -21,6 +22,10 @@ from pushd.errors import PushdError
 from pushd.log import pairs
 
 log = logging.getLogger(__name__)
+
+# What aiohttp has to say: our own failures, and not what anybody may send here that is no HTTP, with a traceback each.
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 STATS_PATH = "/api/v1/webhook/stats"
 OVERVIEW_PATH = "/api/v1/webhook/overview"
@@ -51,7 +56,7 @@ async def serve(server: config.Server, routes: Iterable[web.RouteDef]) -> AsyncI
     app = web.Application(middlewares=[to_our_names_only], client_max_size=1024)
     app.on_response_prepare.append(_add_headers)
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, logger=_http_log, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:

@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.types.string import TextBinaryLoader
 
 from pushd.event import Delivery, Row
 from pushd.log import pairs
@@ -17,6 +19,7 @@ from pushd.tail import REACH
 log = logging.getLogger(__name__)
 
 LOOK = 1000  # rows that one look brings, at the most, besides those in gaps
+_LEFT_ALONE = 15.0  # seconds for which a row is not asked for again that PostgreSQL could not hand out
 
 Position = tuple[str, int]  # create_time as PostgreSQL writes it, and id
 
@@ -51,7 +54,7 @@ class Source:
         self._look = sql.SQL(statement("look")).format(**parts)
         self._sweep = sql.SQL(statement("sweep")).format(**parts, window=fresh)
         self._sweep_stale = sql.SQL(statement("sweep")).format(**parts, window=stale)
-        self._unreadable: set[int] = set()  # rows that PostgreSQL cannot hand out, reported once
+        self._unreadable: dict[int, float] = {}  # until when a row is left alone that PostgreSQL could not hand out
 
     async def claim(
         self,
@@ -63,9 +66,13 @@ class Source:
     ) -> Claimed:
         """Take and load the rows with these ids for these endpoints (id → name), all that nobody has taken.
 
-        One row that cannot be read costs no other: the claim is halved until it stands alone, and is passed over.
+        One row that cannot be read costs no other: the claim is halved until it stands alone, and is passed over. But
+        not for ever, since the reason may have been another one, and may have gone.
         """
-        wanted = sorted(set(ids) - self._unreadable)
+        # Ages count from before the question: the time that the answer takes makes a row older, never younger.
+        asked = asyncio.get_running_loop().time()
+        self._unreadable = {id_: until for id_, until in self._unreadable.items() if until > asked}
+        wanted = sorted(set(ids) - self._unreadable.keys())
         if not wanted:
             return Claimed()
         parameters = {
@@ -74,15 +81,13 @@ class Source:
             "daemon_id": daemon_id,
             "data_expiry": data_expiry,
         }
-        # Ages count from before the question: the time that the answer takes makes a row older, never younger.
-        asked = asyncio.get_running_loop().time()
         try:
             async with bounded(connection, STATEMENT_BOUND):
                 cursor = await connection.execute(self._claim, parameters, binary=True)
-                rows = await cursor.fetchall()
+                rows = await _fetch(cursor)
         except (psycopg.DataError, psycopg.InternalError) as error:
             if len(wanted) == 1:
-                self._unreadable.update(wanted)
+                self._unreadable[wanted[0]] = asked + _LEFT_ALONE
                 fields = pairs(id=wanted[0], error=brief(error))
                 log.error("row cannot be read and is passed over %s", fields)  # noqa: TRY400 (a line, not a traceback)
                 return Claimed()
@@ -134,6 +139,24 @@ class Source:
             overdue=frozenset(id_ for _, id_, overdue in rows if overdue),
             position=rows[-1][:2] if rows else position,
         )
+
+
+class _Lenient(TextBinaryLoader):
+    """Reads text whose bytes are none: what cannot be understood becomes U+FFFD."""
+
+    def load(self, data: Buffer) -> str:
+        encoding = self.connection.info.encoding if self.connection else "utf-8"
+        return bytes(data).decode(encoding, "replace")
+
+
+async def _fetch(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """All rows of an answer, for they are claimed by now; also such as were written when nobody checked encodings."""
+    try:
+        return await cursor.fetchall()
+    except UnicodeDecodeError:
+        cursor.adapters.register_loader("text", _Lenient)
+        await cursor.set_result(0)
+        return await cursor.fetchall()
 
 
 def _claimed(rows: Sequence[tuple[Any, ...]], endpoints: dict[int, str], asked: float) -> Claimed:

@@ -3,8 +3,10 @@
 import os
 import socket
 
+_BOUND = 0.5  # seconds for what is said once; a manager with much to do may have a full queue for a moment
 
-def notify(state: str) -> None:
+
+def notify(state: str, *, bound: float = _BOUND) -> None:
     """Send a state such as "READY=1" to $NOTIFY_SOCKET; does nothing where there is none, or nobody behind it."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
@@ -13,7 +15,7 @@ def notify(state: str) -> None:
         address = "\0" + address[1:]  # Linux's abstract namespace
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.setblocking(False)
+            sock.settimeout(bound)
             sock.sendto(state.encode(), address)
     except OSError:
         return  # a manager that does not listen must not stop the daemon

@@ -117,11 +117,18 @@ _INDEXED = {"id": "id", "create_time": "create_time, id"}  # rows of one commit 
 async def condition(connection: Connection, source: Source, table: str) -> Condition:
     """Look at the trigger, the indexes and row security; each fault as a line with what the owner has to do.
 
-    PushdError when the name leads to another table by now, or to none.
+    PushdError when the name leads to another table by now. While it leads to none, somebody may be at it.
     """
     parameters = {"oid": source.oid, "channel": source.channel, "table": table}
-    ((trigger, unindexed, size, hidden, replaced),) = await query(connection, "condition", parameters)
-    if replaced:
+    ((trigger, unindexed, size, hidden, named),) = await query(connection, "condition", parameters)
+    if named is None:
+        gone = Fault(
+            f"no table is called {table} any more, and no row can be claimed",
+            "the table's owner",
+            f"alter table … rename to {table.rpartition('.')[2]};  -- or create it anew: pushd finds it by itself",
+        )
+        return Condition(gone, None, None)
+    if named != source.oid:
         raise PushdError(f"another table is called {table} now than at the start: starting again finds it")
     fixes = {
         "missing": f"select pushd.watch('{table}');",

@@ -34,7 +34,10 @@ class Vitals:
     @property
     def tracks(self) -> dict[str, Track]:
         """What is under way, by the endpoint's name."""
-        return {track.endpoint.name: track for track in self.parts.pipeline.tracks.values()} if self.parts else {}
+        if self.parts is None:
+            return {}
+        pipeline = self.parts.pipeline
+        return {track.endpoint.name: track for track in (*pipeline.leaving, *pipeline.tracks.values())}
 
     def snapshot(self) -> dict[str, Any]:
         """The statistics: the specification's five figures, then what is under way, then what has been."""

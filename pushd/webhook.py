@@ -53,6 +53,7 @@ class Webhook:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._loop: asyncio.AbstractEventLoop  # from __aenter__ on
         self._url = wire_url(endpoint.url)
         self._transfers = Transfers(most_kept=endpoint.concurrent_pushers)
         self._idle: list[_Request] = []
@@ -62,6 +63,7 @@ class Webhook:
         self._looked_up = math.inf if _is_address(self._url.raw_host or "") else -math.inf
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         await self._transfers.__aenter__()
         return self
 
@@ -69,12 +71,15 @@ class Webhook:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._transfers.__aexit__(kind, error, traceback)
+        for request in self._idle:  # each holds some 30 kB of libcurl's, which the garbage collector does not see
+            request.easy.close()
+        self._idle.clear()
         if self._resolver:
             await self._resolver.close()
 
     async def post(self, body: bytes, webhook_id: str) -> Attempt:
         """POST the body; name look-up, connect, TLS, headers and body of the answer share the endpoint's timeout."""
-        started = asyncio.get_running_loop().time()
+        started = self._loop.time()
         if failed := await self._look_up(started):
             return failed
         request = self._idle.pop() if self._idle else _Request(str(self._url))
@@ -91,7 +96,7 @@ class Webhook:
 
     async def connect(self) -> Attempt:
         """As far as a POST gets before it is sent: name look-up, connect, TLS; no error when all of that works."""
-        started = asyncio.get_running_loop().time()
+        started = self._loop.time()
         if failed := await self._look_up(started):
             return failed
         request = _Request(str(self._url))
@@ -103,13 +108,12 @@ class Webhook:
 
     async def _transfer(self, request: "_Request", started: float) -> tuple[int, float]:
         """Let libcurl do it in what is left of the time; answers its code, and the seconds since the start."""
-        loop = asyncio.get_running_loop()
-        left = self._endpoint.timeout - (loop.time() - started)
+        left = self._endpoint.timeout - (self._loop.time() - started)
         # A timer of libcurl's: one of the loop's for each request costs a tenth of what the request costs. (0 is none.)
         request.easy.setopt(pycurl.TIMEOUT_MS, min(max(1, round(left * 1000)), _LONGEST_TIMER))
         request.easy.setopt(pycurl.RESOLVE, self._addresses)
         code = await self._transfers.perform(request.easy)
-        return code, loop.time() - started
+        return code, self._loop.time() - started
 
     async def _look_up(self, now: float) -> Attempt | None:
         """Resolve the name, now and then, and answer what went wrong, if anything did.
@@ -121,14 +125,13 @@ class Webhook:
         host = self._url.raw_host or ""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver()
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._endpoint.timeout):
                 found = await self._resolver.getaddrinfo(host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
         except TimeoutError:
-            return Attempt(None, f"dns: no address within {self._endpoint.timeout:g} s", loop.time() - now)
+            return Attempt(None, f"dns: no address within {self._endpoint.timeout:g} s", self._loop.time() - now)
         except aiodns.error.DNSError:
-            return Attempt(None, f"dns: {self._url.host} cannot be resolved", loop.time() - now)
+            return Attempt(None, f"dns: {self._url.host} cannot be resolved", self._loop.time() - now)
         addresses = [node.addr[0].decode("ascii") for node in found.nodes]
         listed = ",".join(f"[{each}]" if ":" in each else each for each in dict.fromkeys(addresses))
         self._addresses = [f"{host}:{self._url.port}:{listed}"]

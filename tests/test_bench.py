@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from bench import load, report
 from bench.bed import bed, turn
@@ -14,7 +15,7 @@ from bench.receiving import receiving
 from pushd.demo.postgres import Cluster
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster() -> AsyncIterator[Cluster]:
     async with bed([PUSHD, NAIVE]) as cluster:
         yield cluster

@@ -1,8 +1,10 @@
 """Every mistake in a configuration is named, with its line and what would be right, and all of them at once."""
 
+import errno
 import re
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -234,6 +236,19 @@ def test_no_file_at_all_says_where_it_was_looked_for(tmp_path: Path, monkeypatch
         configfile.load(None, {})
 
 
+def test_file_that_cannot_be_looked_at_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /etc/pushd/config.toml for who is not in its group: it is said of that file, and not that there is none."""
+    place = tmp_path / "config.toml"
+    place.symlink_to(place)  # root may look at everything, but not at this
+    monkeypatch.setattr(configfile, "PLACES", (place,))
+    assert configfile.find({}) == place
+    with pytest.raises(ConfigError, match=r"config.toml: cannot be read: "):
+        configfile.load(None, {})
+    closed = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(Path, "stat", Mock(side_effect=closed))
+    assert configfile.find({}) == place
+
+
 def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """With the byte that is wrong."""
     (tmp_path / "config.toml").write_bytes(b"# \xff\n")
@@ -290,6 +305,8 @@ def test_secret_file_that_is_not_there_or_not_alone_is_a_mistake(tmp_path: Path)
     assert mistakes(tmp_path, f'{GOOD}[database]\ndsn_file = "/nowhere"\n')[0].startswith(
         "database.dsn_file: /nowhere cannot be read"
     )
+    (impossible,) = mistakes(tmp_path, f'{GOOD}[database]\ndsn_file = "a\\u0000b"\n')
+    assert "cannot be read" in impossible
     both = f'{GOOD}[database]\ndsn = "dbname=a"\ndsn_file = "/nowhere"\n'
     assert mistakes(tmp_path, both) == ["database.dsn: stands beside database.dsn_file; keep one of them"]
     (tmp_path / "database_dsn").write_text("dbname=secret")

@@ -8,6 +8,7 @@ import time
 import pytest
 from aiohttp import web
 from conftest import Database, StartDaemon, connect
+from psycopg import sql
 
 from pushd.demo.receiver import Receiver, accept
 
@@ -23,6 +24,21 @@ async def test_new_row_is_posted_to_every_endpoint(database: Database, start_dae
         await second.until_accepted([row_id])
         assert first.accepted_rows == second.accepted_rows == {row_id: 1}
         await database.until("select state, count(*) from pushd.history group by 1", [("delivered", 2)])
+
+
+async def test_table_that_is_away_for_a_while_is_waited_for(
+    database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """A DBA has it under another name: the daemon says so, and goes on when it is back, as the same process."""
+    daemon = await start_daemon([receiver.url()])
+    await receiver.until_accepted([database.insert()])
+    database.execute("alter table ocr_wallet_info rename to elsewhere")
+    await daemon.line("ERROR no table is called public.ocr_wallet_info any more")
+    database.execute("insert into elsewhere (wallet_code) values ('A')")
+    database.execute("alter table elsewhere rename to ocr_wallet_info")
+    await receiver.until_accepted([2, database.insert()], within=15)
+    assert await daemon.stop() == 0
+    assert set(database.history().values()) == {"delivered"}
 
 
 async def test_request_is_the_specifications_byte_for_byte(
@@ -429,6 +445,21 @@ async def test_sigterm_lets_what_is_claimed_end_and_exits_zero(
     assert receiver.accepted_rows == dict.fromkeys(rows, 1)
     assert set(database.history().values()) == {"delivered"}
     assert any("STOPPING=1" in state for state in daemon.states)
+
+
+async def test_stop_without_a_database_complains_only_of_what_is_left(
+    server: str, database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """Nothing was: then nothing is pushed again, and there is nothing to look after."""
+    daemon = await start_daemon([receiver.url()])
+    await receiver.until_accepted([database.insert()])
+    await database.until("select state from pushd.history", [("delivered",)])
+    with connect(server) as owner:
+        owner.execute(sql.SQL("alter database {} allow_connections false").format(sql.Identifier(database.name)))
+        owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [database.name])
+    assert await daemon.stop() == 0
+    assert not [line for line in daemon.lines if "not all outcomes are written" in line]
+    assert [line for line in daemon.lines if "nothing was left to be written" in line]
 
 
 async def test_claims_that_cannot_end_in_time_are_given_up(

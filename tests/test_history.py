@@ -142,13 +142,21 @@ def test_reader_may_ask(config: Path, database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--since", "yesterday"], ["--since", "0s"], ["--until", "2026-13-01"], ["--row", "x"], ["--csv", "--json"]],
-    ids=" ".join,
+    ("options", "says"),
+    [
+        ("--since yesterday", "neither a duration"),
+        ("--since 0s", "must be more than nothing"),
+        ("--since 400d", "a year at the most"),
+        ("--until 2026-13-01", "neither a duration"),
+        ("--row x", "is not the id of a row"),
+        ("--csv --json", "not both"),
+    ],
 )
-def test_question_that_makes_no_sense_is_a_usage_error(config: Path, options: list[str]) -> None:
-    """Exit 2, and nothing is asked."""
-    assert pushctl("history", "-c", config, *options).returncode == 2
+def test_question_that_makes_no_sense_is_a_usage_error(config: Path, options: str, says: str) -> None:
+    """Exit 2, it says why, and nothing is asked."""
+    done = pushctl("history", "-c", config, *options.split())
+    assert done.returncode == 2
+    assert says in done.stderr
 
 
 def test_ledger_that_is_not_there_names_the_doctor(config: Path, database: Database) -> None:

@@ -101,6 +101,21 @@ def test_standard_error_that_is_the_journal_is_recognised() -> None:
         assert done.stderr.endswith(expected)
 
 
+def test_lines_stay_in_order_when_it_is_set_up_anew() -> None:
+    """As a reload does."""
+    program = (
+        "import asyncio, logging; from pushd import log\n"
+        "async def main():\n"
+        "    for number in range(3):\n"
+        "        log.setup('info', 'text')\n"
+        "        logging.getLogger('pushd.x').info('info %s', number)\n"
+        "    logging.getLogger('pushd.x').warning('last')\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [line.split(maxsplit=3)[3] for line in done.stderr.splitlines()] == ["info 0", "info 1", "info 2", "last"]
+
+
 class Stream(io.StringIO):
     """Remembers each write."""
 

@@ -96,6 +96,35 @@ async def test_notifications_are_heard_while_waiting_and_while_asking(database: 
     assert said.empty()
 
 
+async def test_notifications_are_heard_in_the_encoding_of_the_session(database: Database) -> None:
+    """That of the connection string, if it names one."""
+    said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    async with connect(f"{database.daemon_dsn} client_encoding=GBK", "test") as connection:
+        await connection.execute('listen "表"')
+        hearing = asyncio.create_task(hear(connection, lambda *each: said.put_nowait(each), 30.0))
+        await asyncio.sleep(0)  # it hears
+        database.execute("select pg_notify('表', '钱包')")
+        async with asyncio.timeout(5):
+            assert await said.get() == ("表", "钱包")
+        hearing.cancel()
+
+
+async def test_who_cannot_take_a_notification_is_told_to_who_hears(database: Database) -> None:
+    """It is not for the event loop to log it and go on."""
+
+    def refuse(_: str, payload: str) -> None:
+        raise RuntimeError(payload)
+
+    async with connect(database.daemon_dsn, "test") as connection:
+        await connection.execute("listen here")
+        hearing = asyncio.create_task(hear(connection, refuse, 30.0))
+        await asyncio.sleep(0)  # it hears
+        database.execute("select pg_notify('here', 'first')")
+        with pytest.raises(RuntimeError, match="first"):
+            async with asyncio.timeout(5):
+                await hearing
+
+
 async def test_hearing_ends_when_its_time_is_up(database: Database) -> None:
     """So that whoever listens can ask whether the other side is still there."""
     async with connect(database.daemon_dsn, "test") as connection:

@@ -9,7 +9,7 @@ from conftest import Database, StartDaemon, configuration
 
 from pushd.config import Config
 from pushd.demo.process import DaemonProcess
-from pushd.demo.receiver import Receiver
+from pushd.demo.receiver import Receiver, accept
 from pushd.reload import needing_a_restart
 
 
@@ -78,6 +78,43 @@ async def test_what_waits_for_an_endpoint_that_is_taken_away_gets_an_outcome(
         assert reasons == [("the endpoint was taken out of the configuration",)]
     stats = await daemon.stats()
     assert (stats["claimed"], stats["delivered"], stats["filtered"]) == (40, 21, 19)
+
+
+async def test_endpoint_that_comes_back_while_its_last_attempt_is_under_way_is_pushed_to(
+    database: Database, start_daemon: StartDaemon, receiver: Receiver
+) -> None:
+    """By pushers of its own; and what is under way is counted all along, and waited for at the stop."""
+    asked, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: Receiver, __: web.Request, ___: bytes) -> web.StreamResponse:
+        asked.set()
+        await held.wait()
+        return web.json_response({})
+
+    async with Receiver() as slow:
+        slow.answer = hold
+        daemon = await start_daemon([receiver.url(), slow.url()], concurrent_pushers=1, timeout="20s")
+        first = database.insert()
+        async with asyncio.timeout(5):
+            await asked.wait()
+        without = configuration(database.daemon_dsn, [receiver.url()], concurrent_pushers=1, timeout="20s")
+        both = configuration(database.daemon_dsn, [receiver.url(), slow.url()], concurrent_pushers=1, timeout="20s")
+        await receiver.until_accepted([first])
+        await reloaded(daemon, without)
+        stats = await daemon.stats()
+        assert (stats["claimed"], stats["delivered"], stats["in_flight"]) == (2, 1, 1)
+        assert stats["endpoints"][slow.url().removeprefix("http://")]["busy"] == 1
+        await reloaded(daemon, both)
+        slow.answer = accept
+        second = database.insert()
+        await slow.until_accepted([second])
+        await reloaded(daemon, without)
+        stopping = asyncio.create_task(daemon.stop())
+        await daemon.line("stopping, finishing what is claimed")
+        held.set()
+        assert await stopping == 0
+        assert set(database.history().values()) == {"delivered"}
+        assert len(database.history()) == 4
 
 
 async def test_changed_policy_is_in_force_from_the_next_attempt_on(

@@ -1,11 +1,16 @@
 """The HTTP server: who is answered, and with what headers."""
 
+import asyncio
+import logging
+
 import aiohttp
 import pytest
+from aiohttp import web
 from conftest import StartDaemon
 
+from pushd import config
 from pushd.demo.receiver import Receiver
-from pushd.server import STATS_PATH, is_ours
+from pushd.server import STATS_PATH, is_ours, serve
 
 _NAMES = frozenset({"localhost", "pushd.example"})
 
@@ -62,3 +67,35 @@ async def test_nothing_but_reading_is_possible(address: str) -> None:
                 assert response.headers["Server"] == "pushd"
                 assert "default-src 'none'" in response.headers["Content-Security-Policy"]
                 assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_what_anybody_sends_is_not_for_our_log_and_what_fails_here_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever scans ports must not fill it with tracebacks."""
+    caplog.set_level(logging.INFO, "pushd")
+
+    async def fail(_: web.Request) -> web.Response:
+        raise ZeroDivisionError
+
+    async with serve(config.Server(port=0), [web.get("/fail", fail)]):
+        port = int(caplog.messages[-1].split("127.0.0.1:")[1].split("/")[0])
+        caplog.clear()
+        for noise in (
+            b"\x16\x03\x01\r\n\r\n",
+            b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+        ):
+            assert (await _answer(port, noise)).startswith(b"HTTP/1.0 400")
+        assert caplog.messages == []
+        assert (await _answer(port, b"GET /fail HTTP/1.0\r\nHost: localhost\r\n\r\n")).startswith(b"HTTP/1.0 500")
+        (failure,) = caplog.records
+        assert failure.exc_info
+        assert failure.exc_info[0] is ZeroDivisionError
+
+
+async def _answer(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return answer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import Database, migrate
 
-from pushd import config
+from pushd import config, source
 from pushd.ledger import register
 from pushd.postgres import Connection, connect, statement
 from pushd.registry import enlist
@@ -48,12 +48,12 @@ class Daemon:
 
 
 async def daemon_on(
-    connection: Connection, name: str = "a", *, endpoints: tuple[str, ...] = ("x",), source: config.Source | None = None
+    connection: Connection, name: str = "a", *, endpoints: tuple[str, ...] = ("x",), table: config.Source | None = None
 ) -> Daemon:
-    table = await inspect(connection, source or config.Source())
+    found = await inspect(connection, table or config.Source())
     ids = await register(connection, endpoints)
     registration, _ = await enlist(connection, name, EXPIRY)
-    return Daemon(connection, table, registration.daemon_id, {id_: endpoint for endpoint, id_ in ids.items()})
+    return Daemon(connection, found, registration.daemon_id, {id_: endpoint for endpoint, id_ in ids.items()})
 
 
 # claiming -----------------------------------------------------------------------
@@ -104,8 +104,10 @@ async def test_age_is_told_by_the_databases_clock(database: Database, connection
     assert delivery.age(asyncio.get_running_loop().time()) == pytest.approx(42, abs=1)
 
 
-async def test_row_that_cannot_be_read_costs_no_other(database: Database, connection: Connection) -> None:
-    """The claim is halved until the bad row stands alone; the others are claimed, and it is not asked for again."""
+async def test_row_that_cannot_be_read_costs_no_other(
+    database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is halved until the bad row stands alone; the others are claimed, and it is left alone for a while."""
     database.execute("create type odd as (n integer)")
     database.execute("create function odd_text(odd) returns text language sql as $$ select (1 / (($1).n - 7))::text $$")
     database.execute("create cast (odd as text) with function odd_text")
@@ -116,7 +118,27 @@ async def test_row_that_cannot_be_read_costs_no_other(database: Database, connec
     )
     claimed = await daemon.claim(*range(1, 21))
     assert sorted(each.row.id for each in claimed.fresh) == [n for n in range(1, 21) if n != 7]
+    database.execute("create or replace function odd_text(odd) returns text language sql as $$ select 'mended' $$")
     assert await daemon.claim(7) == Claimed()
+    monkeypatch.setattr(source, "_LEFT_ALONE", 0.0)
+    daemon = await daemon_on(connection)
+    database.execute("create or replace function odd_text(odd) returns text language sql as $$ select (1 / 0)::text $$")
+    assert await daemon.claim(7) == Claimed()
+    database.execute("create or replace function odd_text(odd) returns text language sql as $$ select 'mended' $$")
+    assert [each.row.serial_no for each in (await daemon.claim(7)).fresh] == ["mended"]
+
+
+async def test_text_that_is_none_is_read_as_far_as_it_can_be(database: Database, connection: Connection) -> None:
+    """PostgreSQL checks what comes in, but hands out what got in when it did not: that ends no daemon."""
+    database.execute("create cast (bytea as text) without function")
+    bad, good = [
+        database.execute(f"insert into ocr_wallet_info (wallet_code, wx_id) values ('张三', {value}) returning id")[0][
+            0
+        ]
+        for value in (r"'\x61ff62'::bytea::text", "'b'")
+    ]
+    claimed = await (await daemon_on(connection)).claim(bad, good)
+    assert [(each.row.wx_id, each.row.wallet_code) for each in claimed.fresh] == [("a\ufffdb", "张三"), ("b", "张三")]
 
 
 async def test_endpoints_of_the_first_start_are_owed_what_is_fresh_later_ones_what_comes(
@@ -241,7 +263,7 @@ async def test_create_time_of_every_type_is_the_same_moment(
     """timestamptz, timestamp with a time zone said, epoch seconds, epoch milliseconds."""
     make_table(empty_database, f"create_time {kind}")
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
+        daemon = await daemon_on(connection, table=config.Source.model_validate(source))
         empty_database.execute(f"insert into ocr_wallet_info (id, wallet_code, create_time) values (1, 'A', {value})")
         (delivery,) = (await daemon.claim(1)).expired
         assert delivery.row.time_us // 1000 in {1704103200000, 1704103200123}
@@ -263,7 +285,7 @@ async def test_fresh_window_of_every_type(empty_database: Database, kind: str) -
     make_table(empty_database, f"create_time {kind}")
     source = {"timezone": "Asia/Shanghai"} if kind == "timestamp" else {}
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
+        daemon = await daemon_on(connection, table=config.Source.model_validate(source))
         empty_database.execute(
             "insert into ocr_wallet_info (id, wallet_code, create_time)"
             f" select n, 'A', {NOW[kind]} from generate_series(15, 605, 10) as n"
@@ -295,7 +317,7 @@ async def test_times_that_are_none_cost_no_other_row(empty_database: Database, k
     make_table(empty_database, f"create_time {kind}")
     source = {"timezone": "UTC"} if kind == "timestamp" else {}
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, source=config.Source.model_validate(source))
+        daemon = await daemon_on(connection, table=config.Source.model_validate(source))
         for number, value in enumerate(values):
             empty_database.execute(
                 f"insert into ocr_wallet_info (id, wallet_code, create_time) values ({number}, 'A', {value})"
@@ -358,7 +380,7 @@ async def test_table_in_another_schema_with_awkward_names(empty_database: Databa
     empty_database.execute('create schema "App Schema"')
     make_table(empty_database, "extra jsonb", name='"App Schema"."OCR ""wallet"""')
     async with connect(empty_database.daemon_dsn, "test") as connection:
-        daemon = await daemon_on(connection, source=config.Source(table='"App Schema"."OCR ""wallet"""'))
+        daemon = await daemon_on(connection, table=config.Source(table='"App Schema"."OCR ""wallet"""'))
         empty_database.execute('insert into "App Schema"."OCR ""wallet""" (wallet_code) values (\'A\')')
         assert await daemon.sweep() == [1]
         assert len((await daemon.claim(1)).fresh) == 1

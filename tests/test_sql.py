@@ -323,6 +323,14 @@ def test_writer_is_not_hurt_by_a_wallet_code_of_another_type(database: Database,
     ) == ["1"]
 
 
+@pytest.mark.parametrize("change", ["rename id to number", "rename wallet_code to code", "drop wallet_code"])
+def test_writer_is_not_hurt_by_a_column_that_is_gone(database: Database, change: str) -> None:
+    """The daemon is told to look for itself, and it is the daemon that says what is wrong."""
+    database.execute(f"alter table ocr_wallet_info {change}")
+    assert rung(database, "insert into ocr_wallet_info (wx_id) values ('A')") == ["*"]
+    assert database.execute("select wx_id from ocr_wallet_info") == [("A",)]
+
+
 def test_many_rows_are_a_star(database: Database) -> None:
     """A hundred are named, more are not; the payload stays far below 8,000 bytes with the largest ids."""
     big = 9223372036854775000

@@ -2,12 +2,14 @@
 
 import asyncio
 import configparser
+import contextlib
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ def test_unit_says_what_the_daemon_keeps() -> None:
     assert "-HUP" in service["ExecReload"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "78"
+    assert int(service["LimitNOFILE"]) >= 50 * 1000  # many endpoints with the most concurrent_pushers that one may have
 
 
 def test_unit_is_clean_to_systemd(tmp_path: Path) -> None:
@@ -152,3 +155,28 @@ def test_inserts_do_not_need_the_daemon(database: Database) -> None:
         writer.execute("set statement_timeout = '250ms'")
         for _ in range(20):
             writer.execute("insert into ocr_wallet_info (wallet_code) values ('A')")
+
+
+def test_busy_manager_is_waited_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is told once must not be lost for want of room in its queue; but nobody waits long for a dead one."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full,
+    ):
+        manager.bind(str(tmp_path / "notify"))
+        full.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                full.sendto(b"X=1", str(tmp_path / "notify"))
+        notify("READY=1")  # in vain, and it comes back
+        reader = threading.Timer(0.1, manager.recv, [100])
+        reader.start()
+        notify("READY=1")
+        reader.join()
+        manager.setblocking(False)
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(manager.recv(100))
+        assert heard.count(b"READY=1") == 1

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import pycurl
 import pytest
 
 from pushd.config import Endpoint
@@ -443,3 +444,21 @@ async def test_cancelled_attempt_is_cancelled() -> None:
             await attempt
     async with scripted(answering(OK)) as port:
         assert (await post(f"http://127.0.0.1:{port}/")).accepted
+
+
+async def test_closed_client_leaves_nothing_to_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload makes new ones, and what libcurl holds for the old ones the collector does not see."""
+    made: list[pycurl.Curl] = []
+
+    def make() -> pycurl.Curl:
+        made.append(real())
+        return made[-1]
+
+    real = pycurl.Curl
+    monkeypatch.setattr(pycurl, "Curl", make)
+    async with scripted(answering(OK)) as port, Webhook(endpoint(f"http://127.0.0.1:{port}/")) as webhook:
+        assert (await webhook.post(b"{}", "1")).accepted
+    assert made
+    for handle in made:
+        with pytest.raises(pycurl.error, match="no curl handle"):
+            handle.getinfo(pycurl.RESPONSE_CODE)

@@ -28,9 +28,12 @@ class _MomentType(click.ParamType[Moment]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
         text = str(value)
-        try:
-            if re.fullmatch(r"(\d[\d.]*[a-z]+)+", text):
+        if re.fullmatch(r"(\d[\d.]*(ms|[smhd]))+", text):
+            try:
                 return Ago(parse_duration(text))
+            except ValueError as error:
+                self.fail(str(error), param, ctx)
+        try:
             return datetime.fromisoformat(text).astimezone()
         except (ValueError, OverflowError):
             self.fail(f'{text!r} is neither a duration, like "90m", nor a time, like "2026-01-31T08:00"', param, ctx)

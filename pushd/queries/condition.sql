@@ -60,4 +60,4 @@ select
         )
       )
   ) as hidden,
-  to_regclass(%(table)s) is distinct from %(oid)s::bigint::oid as replaced
+  to_regclass(%(table)s)::oid::bigint as named
