@@ -65,9 +65,9 @@ def find(environ: Mapping[str, str]) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is such a file, or may be: whoever reads one that may not be looked at says why he cannot.
+    """Whether there is such a file; one that may not be looked at is, and whoever reads it says why he cannot.
 
-    But a working folder that is closed to us, such as root's after `runuser -u pushd`, holds nothing for us.
+    But for a working folder that is closed to us, such as root's after `runuser -u pushd`: it holds nothing for us.
     """
     try:
         path.stat()
