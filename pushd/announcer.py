@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 
-from pushd.health import Phase
+from pushd.facts import Phase
 from pushd.log import pairs
 from pushd.systemd import notify
 from pushd.vitals import Vitals

@@ -15,7 +15,7 @@ from pushd import __version__, answers
 from pushd.announcer import announce
 from pushd.config import Config
 from pushd.errors import PushdError
-from pushd.health import Phase
+from pushd.facts import Phase
 from pushd.heartbeat import Heartbeat
 from pushd.lease import Lease
 from pushd.listener import Listener, call

@@ -6,9 +6,9 @@ Nothing is remembered here. Which endpoints there are is looked up each time.
 import asyncio
 from typing import Any
 
-from pushd import health
+from pushd import facts, health
 from pushd.doorbell import State
-from pushd.health import Facts, Loop, Phase
+from pushd.facts import Facts, Loop, Phase
 from pushd.parts import Parts
 from pushd.postgres import Session
 from pushd.stats import EndpointStats, Stats
@@ -24,7 +24,7 @@ class Vitals:
         self.stats = stats
         self.sessions: dict[str, Session] = {}
         self.parts: Parts | None = None
-        self.began = health.NEVER  # when the parts began to run; nothing is held against them before
+        self.began = facts.NEVER  # when the parts began to run; nothing is held against them before
         self.phase = Phase.STARTING
 
     def run(self, parts: Parts) -> None:
@@ -99,16 +99,16 @@ class Vitals:
         session = self.sessions.get(name)
         if session is None:
             return _NEVER
-        return Loop(max(moved, self.began), session.failed, session.error, health.NEVER if due is None else due)
+        return Loop(max(moved, self.began), session.failed, session.error, facts.NEVER if due is None else due)
 
     def _opened(self, name: str) -> float:
         session = self.sessions.get(name)
-        return session.opened if session else health.NEVER
+        return session.opened if session else facts.NEVER
 
 
-def _lane(track: Track, of: EndpointStats, now: float) -> health.Lane:
+def _lane(track: Track, of: EndpointStats, now: float) -> facts.Lane:
     lane = track.lane
-    return health.Lane(
+    return facts.Lane(
         endpoint=track.endpoint.name,
         timeout=track.endpoint.timeout,
         pushers=track.endpoint.concurrent_pushers,

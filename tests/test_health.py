@@ -11,7 +11,8 @@ from conftest import Database, StartDaemon, configuration
 
 from pushd.demo.process import DaemonProcess
 from pushd.demo.receiver import Receiver
-from pushd.health import Facts, Lane, Loop, Phase, judge, moves, span, status
+from pushd.facts import Facts, Lane, Loop, Phase
+from pushd.health import judge, moves, span, status
 
 NOW = 10_000.0
 _MOVED = Loop(moved=NOW - 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from test_cli import completed, pushctl
 
-from pushd import service
+from pushd import steps
 from pushd.errors import PushdError
-from pushd.service import Place, hidden, unit_text
+from pushd.service import hidden, unit_text
+from pushd.steps import Place
 
 ROOT = Path(__file__).parent.parent
 UNITS = ROOT / "systemd"
@@ -223,9 +224,9 @@ def test_instance_is_a_plain_word(name: str) -> None:
 
 def test_failure_of_a_program_is_told(tmp_path: Path) -> None:
     """With what it said."""
-    step = service.Command(("false",))
+    step = steps.Command(("false",))
     with pytest.raises(PushdError, match=r"^false: it does not say why$"):
-        service.perform(Place(tmp_path), step)
+        steps.perform(Place(tmp_path), step)
 
 
 # completion ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from pushd import service
+from pushd import service, steps
 
 _DRY = click.option("--dry-run", is_flag=True, help="Print the steps as a shell script, and do nothing.")
 _ROOT = click.option(
@@ -24,19 +24,19 @@ _INSTANCE = click.option("--instance", metavar="NAME", help="One of several on t
 @_INSTANCE
 def install_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
     """Install pushd as a service of systemd. Its user, unit file and configuration; twice does no harm."""
-    place = service.Place(root.absolute(), instance)
-    steps = service.installation(place)
+    place = steps.Place(root.absolute(), instance)
+    plan = service.installation(place)
     if dry_run:
-        click.echo(service.script(place, steps), nl=False)
+        click.echo(steps.script(place, plan), nl=False)
         return
-    _perform(place, steps)
+    _perform(place, plan)
     # A virtual environment leads on to the interpreter that it was made with.
     if folder := service.hidden(sys.executable, str(Path(sys.executable).resolve())):
         click.echo(f"warning: the service does not see {folder}, where its Python is: install it and pushd in /opt")
     config = place.config
     pushctl = Path(sys.executable).with_name("pushctl")  # it need not be on the path
     # As the one whom the daemon will be: the file is closed to others, and PostgreSQL may be, too.
-    click.echo(f"next: edit {config}, and try it:  runuser -u {service.USER} -- {pushctl} check --connect -c {config}")
+    click.echo(f"next: edit {config}, and try it:  runuser -u {steps.USER} -- {pushctl} check --connect -c {config}")
     click.echo(f"then: systemctl enable --now {place.unit}   (after an update: systemctl restart {place.unit})")
 
 
@@ -46,21 +46,21 @@ def install_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
 @_INSTANCE
 def uninstall_service(root: Path, instance: str | None, *, dry_run: bool) -> None:
     """Take the service away again. Stops it, and leaves configuration, user and data."""
-    place = service.Place(root.absolute(), instance)
-    steps = service.removal(place)
+    place = steps.Place(root.absolute(), instance)
+    plan = service.removal(place)
     if dry_run:
-        click.echo(service.script(place, steps), nl=False)
+        click.echo(steps.script(place, plan), nl=False)
         return
-    _perform(place, steps)
+    _perform(place, plan)
     click.echo(
-        f"left: {place.inside('etc/pushd')} and {place.inside('etc/credstore')}, the user {service.USER}, and the "
+        f"left: {place.inside('etc/pushd')} and {place.inside('etc/credstore')}, the user {steps.USER}, and the "
         "database (pushctl migrate --down takes its schema away, history and all)"
     )
 
 
-def _perform(place: service.Place, steps: list[service.Step]) -> None:
-    for step in steps:
-        click.echo(service.perform(place, step))
+def _perform(place: steps.Place, plan: list[steps.Step]) -> None:
+    for step in plan:
+        click.echo(steps.perform(place, step))
 
 
 @click.command()
