@@ -49,11 +49,10 @@ class Source:
         self.channel = channel
         self.parts = parts  # of statements: how this table is named, and its create_time read
         self._start: Position = (earliest, -(2**63))  # before every row
-        self._claim = sql.SQL(statement("claim")).format(**parts)
-        fresh, stale = parts["fresh"], parts["stale"]
-        self._look = sql.SQL(statement("look")).format(**parts)
-        self._sweep = sql.SQL(statement("sweep")).format(**parts, window=fresh)
-        self._sweep_stale = sql.SQL(statement("sweep")).format(**parts, window=stale)
+        self._claim = _whole("claim", **parts)
+        self._look = _whole("look", **parts)
+        self._sweep = _whole("sweep", **parts, window=parts["fresh"])
+        self._sweep_stale = _whole("sweep", **parts, window=parts["stale"])
         self._unreadable: dict[int, float] = {}  # until when a row is left alone that PostgreSQL could not hand out
 
     async def claim(
@@ -139,6 +138,11 @@ class Source:
             overdue=frozenset(id_ for _, id_, overdue in rows if overdue),
             position=rows[-1][:2] if rows else position,
         )
+
+
+def _whole(name: str, **parts: sql.Composable) -> sql.SQL:
+    """A statement with its parts put in, once: psycopg would do it each time, and take half as long as the server."""
+    return sql.SQL(sql.SQL(statement(name)).format(**parts).as_string())
 
 
 class _Lenient(TextBinaryLoader):
